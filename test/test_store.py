@@ -258,3 +258,13 @@ def test_group_commit_hands_an_error_of_the_disk_to_all_who_wait(
 def test_an_entry_that_does_not_fit_the_format_is_refused(change: dict[str, object], text: str) -> None:
     with pytest.raises(ValueError, match=text):
         Entry(**({"kind": 1, "sender": "", "number": 0, "payload": b""} | change))
+
+
+def test_a_segment_stays_until_the_next_one_survives_a_power_cut(tmp_path: Path) -> None:
+    store = opened(tmp_path, segment_bytes=100)
+    store.append([entry(0)])
+    store.append([entry(1)], sync=False)
+    assert store.remove_segments(2**63) == []
+    store.append([entry(2)])
+    assert [path.name for path in store.remove_segments(2**63)] == [f"{0:020d}.log", f"{1:020d}.log"]
+    store.close()
