@@ -126,6 +126,14 @@ def test_a_chunk_that_the_robot_calls_interrupted_is_lost_unless_the_robot_died(
     assert wrong(judge(heard=heard, waiting=frozenset(), deaths=[Death(3.2, ("robot_node",))])) == {}
 
 
+def test_a_chunk_that_policy_node_has_stored_and_not_sent_is_not_lost() -> None:
+    withdrawn = chunk(4, at=NEVER, stamp=STAMP + 60)
+    verdict = judge(told=[withdrawn])
+    assert wrong(verdict) == {} and verdict.counts["stored and never sent"] == 1
+    executed = Heard("execution_result", NEVER, stamp=STAMP + 60, steps=4)
+    assert wrong(judge(told=[withdrawn, executed])) == {"lost": 1}
+
+
 def test_a_chunk_in_two_updates_was_trained_on_twice() -> None:
     verdict = judge(trained={1: [0, 1, 2], 2: [2]})
     assert verdict.trained_twice == ("chunk 2 was trained on 2 times, by the updates to versions [1, 2]",)

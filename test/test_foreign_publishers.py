@@ -98,6 +98,20 @@ def test_two_nodes_of_one_name_are_found_when_both_send(graph: Graph) -> None:
     assert topic.publishers.look() == ""
 
 
+def test_a_node_that_is_killed_soon_after_it_was_started_anew_is_the_same_node(graph: Graph) -> None:
+    topic = Topic(graph)
+    seen = graph.seen["a"] = [Endpoint("policy_node")]
+    for id in (b"1", b"2", b"3"):  # The publishers of the processes before are still in the graph.
+        if id != b"1":
+            seen.append(Endpoint("policy_node", endpoint_gid=id))
+        assert topic.publishers.look() == ""
+        topic.send(id)
+        topic.send(id)
+        assert topic.publishers.look() == ""
+    topic.send(b"2")
+    assert topic.publishers.look() == "two nodes are named /policy_node and publish on a; stop one of them"
+
+
 def test_a_look_at_some_topics_keeps_what_was_found_on_others(graph: Graph) -> None:
     publishers = watch(graph, "a", "b")
     graph.seen = {"a": [Endpoint("one")], "b": [Endpoint("one")]}

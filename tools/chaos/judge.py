@@ -95,10 +95,13 @@ class Judge:
         self._number: dict[int, int] = {}
         self._sent_at: dict[int, float] = {}
         self._results: dict[int, Heard] = {}
+        self._seen: set[int] = set()  # the stamps that the listener or the robot heard of
         self._outcomes: dict[int, Heard] = {}
         self._values: dict[int, set[float]] = collections.defaultdict(set)  # values that may follow a chunk
         for heard in (*evidence.heard, *evidence.told):
             self._take(heard)
+            if heard.time != NEVER or heard.topic == "execution_result":
+                self._seen.add(heard.stamp)
         self._sending_times = sorted(self._sent_at.values())
         self._trained = collections.Counter(number for numbers in evidence.trained.values() for number in numbers)
         self._robot_deaths = [death.time for death in evidence.deaths if ROBOT & set(death.targets)]
@@ -144,6 +147,8 @@ class Judge:
         result = self._results.get(stamp)
         if result is not None and result.steps == 0 and result.status != INTERRUPTED:
             return "not executed"
+        if stamp not in self._seen:
+            return "stored and never sent"
         if self._robot_died_while_running(stamp):
             return RUNNING
         if number in evidence.in_stores and self._sent_at.get(stamp, 0.0) > evidence.quiet_since:

@@ -26,7 +26,8 @@ class ForeignPublishers:
     """Knows which node publishes on each topic. The first that is seen does, as long as it is there.
 
     A node that was killed and started anew has the same name, and its old publisher stays in the graph for a while, but
-    sends nothing. Where two publishers of the same name both send while both are there, two nodes have this name.
+    sends nothing any more. Where a publisher sends after another one of the same name has sent, and sent before it too,
+    two nodes have this name.
 
     Args:
         node: the node whose view of the graph is read.
@@ -40,7 +41,9 @@ class ForeignPublishers:
         self._own = own
         self._owners: dict[str, str] = dict.fromkeys(names, "")
         self._twins: dict[str, set[bytes]] = {}  # the owner's publishers on each topic, where it has several
-        self._senders: dict[str, set[bytes]] = {}  # those of them that have sent since
+        self._newest: dict[str, bytes] = {}  # who sent the newest message on each topic
+        self._followed: dict[str, set[bytes]] = {}  # the publishers after whose message another one sent
+        self._turns: dict[str, set[frozenset[bytes]]] = {}  # the pairs of publishers that have sent in turn
         self._found: dict[str, str] = {}
 
     @property
@@ -52,8 +55,7 @@ class ForeignPublishers:
         """Returns the callback of a subscription, which notes who sends and calls `then` with each message."""
 
         def take(message: Any, origin: MessageOrigin) -> None:
-            if origin.publisher in self._twins.get(topic, ()):
-                self._senders[topic].add(origin.publisher)
+            self._note_sender(topic, origin.publisher)
             then(message)
 
         return WithOrigin(take)
@@ -75,16 +77,29 @@ class ForeignPublishers:
         self._found.pop(topic, None)
         if foreign:
             self._found[topic] = f"{', '.join(foreign)} publishes on {topic} beside {owner}; stop one of them"
-        elif len(self._senders.get(topic, ())) > 1 or (topic == self._own and topic in self._twins):
+        elif self._sent_in_turn(topic) or (topic == self._own and topic in self._twins):
             self._found[topic] = f"two nodes are named {owner} and publish on {topic}; stop one of them"
+
+    def _note_sender(self, topic: str, sender: bytes) -> None:
+        newest = self._newest.get(topic, sender)
+        self._newest[topic] = sender
+        if sender == newest:
+            return
+        followed = self._followed.setdefault(topic, set())
+        if sender in followed:
+            self._turns.setdefault(topic, set()).add(frozenset({sender, newest}))
+        followed.add(newest)
+
+    def _sent_in_turn(self, topic: str) -> bool:
+        """Returns whether two publishers that the owner has now have sent in turn."""
+        return any(pair <= self._twins.get(topic, set()) for pair in self._turns.get(topic, ()))
 
     def _note_twins(self, topic: str, ids: set[bytes]) -> None:
         if len(ids) > 1:
             self._twins[topic] = ids
-            self._senders[topic] = self._senders.get(topic, set()) & ids
         else:
-            self._twins.pop(topic, None)
-            self._senders.pop(topic, None)
+            for kept in (self._twins, self._followed, self._turns):
+                kept.pop(topic, None)
 
     def report(self, conditions: ConditionReporter) -> None:
         """Looks at all topics, and raises or clears the condition about what it finds."""
