@@ -22,7 +22,7 @@ from chunk_ppo_ros.config import TrainConfig
 from chunk_ppo_ros.core.consumption.consumed import NOTHING_CONSUMED, Consumed
 from chunk_ppo_ros.core.errors import CheckpointError
 from chunk_ppo_ros.core.progress import Counters
-from chunk_ppo_ros.core_jax.arrays import Params
+from chunk_ppo_ros.core_jax.arrays import Params, PyTree
 from chunk_ppo_ros.core_jax.parameter_groups import ACTOR
 from chunk_ppo_ros.model.actor_critic import Pi0FASTActorCritic
 from chunk_ppo_ros.model.backbone.freezing import FrozenTowers
@@ -57,6 +57,11 @@ class LearnerState:
     novelty: Novelty | None = None
     checkpoint: Checkpoint | None = None
     notes: tuple[str, ...] = ()
+
+    @property
+    def arrays(self) -> PyTree:
+        """All arrays that an update changes: parameters, the state of the optimizer, and that of novelty."""
+        return self.policy.params, self.opt_state, None if self.novelty is None else self.novelty.state
 
     def __str__(self) -> str:
         run, version, provenance = self.counters.run_id, self.counters.policy_version, self.policy.provenance

@@ -34,6 +34,15 @@ def newest_checkpoint(directory: Path) -> Path | None:
     return max(_finished(directory), key=_step_of, default=None)
 
 
+def finished_checkpoints(directory: Path) -> list[Path]:
+    """Returns all finished `step_<N>`, the oldest first.
+
+    Raises:
+        CheckpointError: when the folder cannot be read.
+    """
+    return sorted(_finished(directory), key=_step_of)
+
+
 def remove_old_checkpoints(directory: Path, *, keep: int, in_use: Path) -> None:
     """Removes all finished checkpoints except the newest `keep` and the one in use.
 
