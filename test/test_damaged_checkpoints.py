@@ -8,19 +8,16 @@ import json
 import os
 import shutil
 import tempfile
-import weakref
 from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
 
-import jax
 import numpy as np
 import orbax.checkpoint as orbax
 import pytest
 
 from chunk_ppo_ros import __main__
 from chunk_ppo_ros.agent import restore
-from chunk_ppo_ros.agent.actor import Actor
 from chunk_ppo_ros.agent.learner import Learner
 from chunk_ppo_ros.core.errors import CheckpointError
 from chunk_ppo_ros.core_jax.named_leaves import name_leaves
@@ -79,6 +76,7 @@ def test_every_damaged_file_of_an_own_checkpoint_is_noticed(run: Path) -> None:
         "metadata.json": lambda: Checkpoint.open(path),
         "train_state": lambda: opened.load_train_state(state),
         "assets": lambda: opened.check_assets(),
+        "consumed.json": lambda: opened.load_consumed(),
     }
     passed = []
     for file in files_of(path):
@@ -230,37 +228,3 @@ def test_unreadable_checkpoints_are_errors(run: Path, part: str) -> None:
                 newest_checkpoint(path)
         finally:
             (path / part).chmod(0o755)
-
-
-def give_weights(actor: Actor, params: Any, *, policy_version: int) -> weakref.ref[jax.Array]:
-    """Has the actor act with these weights, and returns a weak reference to one array of them.
-
-    Args:
-        actor: the actor.
-        params: the weights; the caller must not keep them, so that the actor alone holds them.
-        policy_version: their number.
-    """
-    actor.take(params, policy_version=policy_version)
-    return weakref.ref(jax.tree.leaves(params)[0])
-
-
-def test_the_actor_keeps_what_it_has_until_the_new_weights_are_found_right(
-    run: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    """The actor drops its weights before it reads the new ones, so two versions are never in memory."""
-    path = run / "checkpoints" / "debug" / "step_0"
-    actor = Actor(configure(run), Checkpoint.open(path), policy_version=0)
-    held = give_weights(actor, restore.load(Checkpoint.open(path), configure(run)).params, policy_version=3)
-    with damaged(path / "params" / "manifest.ocdbt", flip), pytest.raises(CheckpointError):
-        actor.load(Checkpoint.open(path), policy_version=4)
-    assert (actor.policy_version, held() is None) == (3, False)
-    read = orbax_trees.read_arrays
-    held_while_reading = []
-
-    def watch(*arguments: Any) -> Any:
-        held_while_reading.append(held() is not None)
-        return read(*arguments)
-
-    monkeypatch.setattr(orbax_trees, "read_arrays", watch)
-    actor.load(Checkpoint.open(path), policy_version=4)
-    assert (actor.policy_version, held_while_reading) == (4, [False])

@@ -10,15 +10,13 @@ import jax
 import numpy as np
 import pytest
 
-from chunk_ppo_ros.agent.actor import Actor
 from chunk_ppo_ros.agent.learner import Learner
 from chunk_ppo_ros.config import TrainConfig
 from chunk_ppo_ros.core.errors import CheckpointError
-from chunk_ppo_ros.core.types import Transition
-from chunk_ppo_ros.evaluation.bench.bench_inputs import random_observation, transition_of
 from chunk_ppo_ros.model.backbone.freezing import FrozenTowers
 from chunk_ppo_ros.model.checkpoints.checkpoint import Checkpoint
 from support import small_policy
+from support.rollouts import sampled_rollout
 
 NUM_CHUNKS = 4
 
@@ -34,17 +32,6 @@ def configure(folder: Path, *, resume: bool = False, **ppo: Any) -> TrainConfig:
     return dataclasses.replace(config, ppo=dataclasses.replace(config.ppo, **settings))
 
 
-def rollout(learner: Learner, config: TrainConfig) -> list[Transition]:
-    """Returns chunks that an actor with the learner's checkpoint samples, with random rewards."""
-    actor = Actor(config, learner.checkpoint, policy_version=learner.policy_version)
-    random = np.random.default_rng(learner.policy_version)
-    transitions = []
-    for number in range(NUM_CHUNKS):
-        seen = dataclasses.replace(random_observation(config.model, random), prompt="reach")
-        transitions.append(transition_of(actor.act(actor.observe(seen), sequence_number=number), number, random))
-    return transitions
-
-
 def leaves(tree: Any) -> dict[str, np.ndarray]:
     return {
         jax.tree_util.keystr(path, simple=True, separator="/"): np.array(leaf)
@@ -58,7 +45,7 @@ def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
     folder = tmp_path_factory.mktemp("run")
     config = configure(folder)
     learner = Learner.start(config)
-    figures = learner.update(rollout(learner, config))
+    figures = learner.update(sampled_rollout(learner, config))
     assert figures["logp_gap/max_ratio"] <= 1e-3
     learner.save()
     return folder
@@ -91,7 +78,7 @@ def test_a_resumed_run_goes_on(folder: Path) -> None:
     config = configure(folder, resume=True)
     learner = Learner.start(config)
     assert learner.policy_version == 1
-    assert learner.update(rollout(learner, config))["grad_norm/actor"] > 0.0
+    assert learner.update(sampled_rollout(learner, config))["grad_norm/actor"] > 0.0
 
 
 @pytest.mark.parametrize(
@@ -109,7 +96,7 @@ def test_to_resume_with_other_towers_frozen_is_refused(folder: Path, settings: d
 def test_with_both_towers_frozen_the_values_learn(tmp_path: Path) -> None:
     config = configure(tmp_path, freeze_text_tower=True)
     learner = Learner.start(config)
-    figures = learner.update(rollout(learner, config))
+    figures = learner.update(sampled_rollout(learner, config))
     learner.save()
     before, after = stored(tmp_path, 0), stored(tmp_path, 1)
     changed = {name for name, leaf in after.items() if not np.array_equal(leaf, before[name])}

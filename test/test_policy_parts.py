@@ -21,7 +21,7 @@ from chunk_ppo_ros.core.counter_file import CounterFile
 from chunk_ppo_ros.core.execution import ExecutionResult, Status
 from chunk_ppo_ros.core.types import ChunkId
 from chunk_ppo_ros.nodes.common.worker import Failed, Succeeded
-from chunk_ppo_ros.nodes.policy import actor_store, peer_monitor, sensors
+from chunk_ppo_ros.nodes.policy import actor_store, peer_monitor, policy_loader, sensors
 from chunk_ppo_ros.nodes.policy.peer_monitor import PeerMonitor
 from chunk_ppo_ros.nodes.policy.policy_loader import PolicyLoader
 from chunk_ppo_ros.nodes.policy.policy_store import PolicyStore
@@ -391,6 +391,29 @@ def test_the_newest_announced_version_is_loaded_once_the_node_is_configured(load
     assert (loading.node.jobs, loading.loader.is_final) == ([], True)
     loading.loader.drop()
     assert loading.loader.actor is None
+
+
+def test_weights_that_cannot_be_loaded_are_tried_again_after_a_while(
+    loading: Loading, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    loading.announce(0)
+    loading.node.work()
+    loading.announce(1, is_there=False)
+    loading.node.work()
+    loading.loader.watch()
+    assert loading.node.jobs == []
+    monkeypatch.setattr(policy_loader, "RETRY_PERIOD", 0.0)
+    loading.loader.watch()
+    loading.node.work()  # It is not there yet.
+    assert not loading.facts.state.weights.is_loaded
+    (loading.folder / "step_1").mkdir()
+    loading.loader.watch()
+    loading.node.work()
+    actor = loading.loader.actor
+    assert actor is not None
+    assert (loading.facts.state.weights.is_loaded, actor.policy_version) == (True, 1)
+    loading.loader.watch()
+    assert loading.node.jobs == []
 
 
 def test_weights_that_cannot_be_loaded_hold_the_policy_unless_newer_ones_are_announced(loading: Loading) -> None:

@@ -11,19 +11,17 @@ import jax
 import numpy as np
 import pytest
 
-from chunk_ppo_ros.agent.actor import Actor
 from chunk_ppo_ros.agent.learner import Learner
 from chunk_ppo_ros.config import PRESETS, PPOConfig, TrainConfig
 from chunk_ppo_ros.core.metrics import Metrics
-from chunk_ppo_ros.core.types import Transition
 from chunk_ppo_ros.core_jax.parameter_groups import ACTOR, VALUE
-from chunk_ppo_ros.evaluation.bench.bench_inputs import random_observation, transition_of
 from chunk_ppo_ros.model.backbone.freezing import FrozenTowers
 from chunk_ppo_ros.model.backbone.pi0_fast import Pi0FAST
 from chunk_ppo_ros.rl.optimizer import make_optimizer
 from chunk_ppo_ros.rl.partition import Partition
 from chunk_ppo_ros.rl.update_errors import UpdateError
 from support import small_policy
+from support.rollouts import sampled_rollout
 from support.trees import assert_trees_equal
 
 NUM_CHUNKS = 4
@@ -40,20 +38,6 @@ def configure(folder: Path, undo_from: str, **ppo: Any) -> TrainConfig:
     return dataclasses.replace(config, ppo=dataclasses.replace(config.ppo, **settings))
 
 
-def rollout(learner: Learner, config: TrainConfig, *, reward: float | None = None) -> list[Transition]:
-    """Returns chunks that an actor with the learner's checkpoint samples, with random rewards or with this one."""
-    actor = Actor(config, learner.checkpoint, policy_version=learner.policy_version)
-    random = np.random.default_rng(learner.policy_version)
-    made = []
-    for number in range(NUM_CHUNKS):
-        seen = dataclasses.replace(random_observation(config.model, random), prompt="reach")
-        one = transition_of(actor.act(actor.observe(seen), sequence_number=number), number, random)
-        if reward is not None:
-            one = dataclasses.replace(one, outcome=dataclasses.replace(one.outcome, reward=reward))
-        made.append(one)
-    return made
-
-
 def updated(folder: Path, undo_from: str, **ppo: Any) -> tuple[Any, list[Metrics]]:
     """Returns the arrays and the metrics of a run of two updates."""
     config = configure(folder, undo_from, **ppo)
@@ -61,7 +45,7 @@ def updated(folder: Path, undo_from: str, **ppo: Any) -> tuple[Any, list[Metrics
     learner.warm_up()
     metrics = []
     for _ in range(2):
-        metrics.append(learner.update(rollout(learner, config)))
+        metrics.append(learner.update(sampled_rollout(learner, config)))
         learner.save()
     return jax.device_get(learner.state), metrics
 
@@ -88,7 +72,7 @@ def test_an_update_that_fails_after_its_first_step_leaves_everything_as_it_was(
     learner = Learner.start(config)
     before = jax.device_get(learner.state)
     with pytest.raises(UpdateError, match="must be finite"):
-        learner.update(rollout(learner, config, reward=math.inf))
+        learner.update(sampled_rollout(learner, config, reward=math.inf))
     assert_trees_equal(jax.device_get(learner.state), before)
 
     def fails(transitions: object) -> Metrics:
@@ -96,7 +80,7 @@ def test_an_update_that_fails_after_its_first_step_leaves_everything_as_it_was(
 
     monkeypatch.setattr("chunk_ppo_ros.agent.learner.length_metrics", fails)
     with pytest.raises(ValueError, match="alike"):
-        learner.update(rollout(learner, config))
+        learner.update(sampled_rollout(learner, config))
     assert_trees_equal(jax.device_get(learner.state), before)
     assert learner.policy_version == 0
 

@@ -11,6 +11,7 @@ import jax
 import numpy as np
 
 from chunk_ppo_ros.agent import restore
+from chunk_ppo_ros.agent.acting_weights import ActingWeights
 from chunk_ppo_ros.agent.intervention_chunk import encode_human_chunk
 from chunk_ppo_ros.config import TrainConfig
 from chunk_ppo_ros.core.errors import BrokenWeights, SettingError
@@ -47,7 +48,7 @@ class Actor:
         lengths = {prompt.text: bundle.tokenizer.check_prompt(prompt.text) for prompt in prompts_of(config)}
         self._longest_prompt = max(lengths, key=lambda text: lengths[text])
         self._tokenizer, self._policy = bundle.tokenizer, bundle.policy
-        self._params = bundle.params
+        self._weights = ActingWeights(bundle.params, checkpoint)
         self.policy_version = policy_version
         self.greedy = greedy
         self._key = jax.random.key(config.run.seed)
@@ -71,23 +72,24 @@ class Actor:
         self._value = jax.jit(value)
         self._chunk_value = jax.jit(chunk_value)
 
-    def load(self, checkpoint: Checkpoint, *, policy_version: int) -> None:
-        """Replaces the weights by those of another version.
+    def load(self, checkpoint: Checkpoint, *, policy_version: int) -> str:
+        """Replaces the weights by those of another version, which is loaded beside the present one where memory allows.
 
-        The present weights stay if the checkpoint is damaged or does not fit. Weights of two versions are never in
-        memory together. The present ones are released as soon as the checksums and shapes of the new ones are found
-        right. If the disk fails after that, the actor has no weights, and the caller must load a checkpoint.
+        The present weights stay if the checkpoint is damaged or does not fit, or if the disk fails (`ActingWeights`).
 
         Args:
             checkpoint: the checkpoint of the other version.
             policy_version: the version number that the chunks sampled from now on carry.
 
+        Returns:
+            Why the weights could not be loaded beside the present ones, in words. It is empty where they were.
+
         Raises:
             CheckpointError: when the checkpoint is damaged or has other shapes.
         """
-        expected = restore.expected_params(self._policy)
-        self._params = checkpoint.load_leaves(expected, before_reading=self._forget)
+        note = self._weights.replace(checkpoint, restore.expected_params(self._policy))
         self.policy_version = policy_version
+        return note
 
     def take(self, params: Params, *, policy_version: int) -> None:
         """Takes the weights of a learner in the same process. No checkpoint is written, and the weights are not copied.
@@ -96,11 +98,8 @@ class Actor:
             params: all parameters of the same model. They must not be donated while the actor uses them.
             policy_version: the version number that the chunks sampled from now on carry.
         """
-        self._params = params
+        self._weights.take(params)
         self.policy_version = policy_version
-
-    def _forget(self) -> None:
-        self._params = None
 
     def warm_up(self) -> None:
         """Compiles sampling and the value with the longest prompt, so that no first chunk of an episode is late."""
@@ -137,7 +136,7 @@ class Actor:
         return self._sample(observation, jax.random.fold_in(self._key, sequence_number))
 
     def _sample(self, observation: ModelObservation, key: jax.Array) -> SampledChunk:
-        sample = jax.device_get(self.compiled_act(self._params, observation, key))
+        sample = jax.device_get(self.compiled_act(self._weights.params, observation, key))
         if not (np.all(np.isfinite(sample.token_log_probs)) and np.isfinite(sample.value)):
             raise BrokenWeights(
                 f"log-probabilities and value of a chunk must be finite, got NaN or infinity from policy version "
@@ -203,7 +202,7 @@ class Actor:
         which is V(s) with the noise of one sample. The same seed, weights and observation give the same value.
         """
         if not self._values_chunks:
-            return float(self._value(self._params, observation))
+            return float(self._value(self._weights.params, observation))
         state = zlib.crc32(observation.state.tobytes())
         return self._sample(observation, jax.random.fold_in(self._value_key, state)).value
 
@@ -213,7 +212,7 @@ class Actor:
 
     def _value_of_chunk(self, observation: ModelObservation, actions: np.ndarray) -> float:
         normalized = self._tokenizer.normalize_actions(actions, observation.state)
-        return float(self._chunk_value(self._params, observation, normalized))
+        return float(self._chunk_value(self._weights.params, observation, normalized))
 
 
 def check_state_dim(state_dim: int) -> None:

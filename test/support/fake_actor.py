@@ -42,6 +42,7 @@ class FakeActor:
         if not checkpoint.is_dir():
             raise CheckpointError(f"{checkpoint} is missing")
         self.policy_version = policy_version
+        return ""
 
     def observe(self, observation):
         if len(observation.prompt) > 200:

@@ -14,15 +14,19 @@ from chunk_ppo_ros.robot.chunk_length import without_schedule
 class ActorStore:
     """Returns the actor of a checkpoint.
 
-    In training there is one actor, which takes the weights of each new version, because two versions may not fit into
-    memory together. Deployed checkpoints have an actor each, with their own tokenizers. All are loaded at first, so
-    that a change takes no time by which an operator could tell it.
+    In training there is one actor, which takes the weights of each new version. Deployed checkpoints have an actor
+    each, with their own tokenizers. All are loaded at first, so that a change takes no time by which an operator could
+    tell it.
 
     Args:
         config: the configuration of the run.
+
+    Attributes:
+        note: why the newest weights were not loaded beside those before, or empty where they were.
     """
 
     def __init__(self, config: TrainConfig) -> None:
+        self.note = ""
         self._config = config
         self._trained: Actor | None = None
         self._deployed: dict[Path, Actor] = {}
@@ -41,7 +45,7 @@ class ActorStore:
             return self._deployed_actor(path, policy_version)
         checkpoint = Checkpoint.open(path)
         if self._trained is not None:
-            self._trained.load(checkpoint, policy_version=policy_version)
+            self.note = self._trained.load(checkpoint, policy_version=policy_version)
         else:
             self._trained = _ready(Actor(self._config, checkpoint, policy_version=policy_version))
         return self._trained

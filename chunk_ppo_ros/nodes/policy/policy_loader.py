@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import time
 from collections.abc import Callable
 from pathlib import Path
 
@@ -20,6 +21,9 @@ from chunk_ppo_ros.nodes.policy.actor_store import ActorStore
 from chunk_ppo_ros.nodes.policy.policy_store import PolicyStore
 from chunk_ppo_ros.nodes.policy.rollout_facts import RolloutFacts
 from chunk_ppo_ros.nodes.wire import topics
+
+RETRY_PERIOD = 10.0
+"""The time after which a version that could not be loaded is tried again, s of the steady clock."""
 
 
 class PolicyLoader:
@@ -55,6 +59,7 @@ class PolicyLoader:
         self._on_change = on_change
         self._announced: msg.PolicyVersion | None = None
         self._loading: msg.PolicyVersion | None = None
+        self._failed_at: float | None = None  # when the announced version could not be loaded, steady s
         self._guard = RunGuard(node, node)
         subscribe(node, node, topics.POLICY_VERSION, self._on_policy_version)
 
@@ -76,15 +81,23 @@ class PolicyLoader:
         self._facts.state.weights.drop()
 
     def watch(self) -> None:
-        """Follows another run whose announcement was refused, where the trainer of the first run has left since."""
+        """Follows another run whose announcement was refused, where the trainer of the first run has left since.
+
+        A version that could not be loaded is tried again every `RETRY_PERIOD` seconds, because a disk may come back.
+        """
         refused = self._guard.take_refused()
         if refused is not None:
             self._on_policy_version(refused)
+        failed_at, announced = self._failed_at, self._announced
+        if failed_at is not None and announced is not None and time.monotonic() - failed_at >= RETRY_PERIOD:
+            self._failed_at = None
+            if self._node.is_configured:
+                self._load(announced)
 
     def _on_policy_version(self, message: msg.PolicyVersion) -> None:
         if not self._guard.admits(message, "" if self._announced is None else self._announced.run_id):
             return
-        self._announced = message
+        self._announced, self._failed_at = message, None
         self._store.begin_run(message.run_id)
         self._facts.state.announce(self._announcement(message))
         if self._node.is_configured:
@@ -129,9 +142,12 @@ class PolicyLoader:
                 reason=str(error),
             )
             if _is_same(message, self._announced):
+                self._failed_at = time.monotonic()
                 self._facts.state.weights.load_failed(str(error))
             return
         self._node.clear_condition(condition_table.CHECKPOINT_UNREADABLE)
+        if self._actors.note:
+            self._node.get_logger().info(f"version {message.version} was loaded slowly: {self._actors.note}")
         self._facts.state.weights.loaded(message.version)
         if not self._node.is_ready:
             self._node.set_ready()
