@@ -112,6 +112,18 @@ def test_a_node_that_is_killed_soon_after_it_was_started_anew_is_the_same_node(g
     assert topic.publishers.look() == "two nodes are named /policy_node and publish on a; stop one of them"
 
 
+def test_a_node_that_sends_after_a_later_one_of_its_name_is_found_at_once(graph: Graph) -> None:
+    topic = Topic(graph)
+    graph.seen["a"] = [Endpoint("policy_node")]
+    topic.publishers.look()
+    graph.seen["a"].append(Endpoint("policy_node", endpoint_gid=b"2"))
+    topic.publishers.look()
+    topic.send(b"2")
+    assert topic.publishers.look() == ""
+    topic.send(b"1")
+    assert topic.publishers.look() == "two nodes are named /policy_node and publish on a; stop one of them"
+
+
 def test_a_look_at_some_topics_keeps_what_was_found_on_others(graph: Graph) -> None:
     publishers = watch(graph, "a", "b")
     graph.seen = {"a": [Endpoint("one")], "b": [Endpoint("one")]}

@@ -635,11 +635,12 @@ def send_from_twin(graph: Graph, publishers: dict[str, Publisher]) -> None:
 
 def test_two_policy_nodes_of_one_name_are_found_and_neither_is_followed(real_time: Graph) -> None:
     names = {side: f"robot/{side}/joint_trajectory" for side in aloha.SIDES}
+    real_time.spin(1.1)  # It looks once a second, and knows the rig then.
     twin = Node("rig")
     publishers = {side: twin.create_publisher(JointTrajectory, name, qos.COMMAND) for side, name in names.items()}
     real_time.until(lambda: real_time.robot.count_publishers(names["left"]) == 2)
     real_time.until(lambda: all(publisher.get_subscription_count() for publisher in publishers.values()))
-    real_time.spin(1.1)  # It looks once a second.
+    real_time.spin(1.1)
     send_from_twin(real_time, publishers)  # A policy_node that was started anew looks like this.
     assert real_time.result().status == ExecutionResult.EXECUTED
     for send in (lambda: real_time.rig.send(ramp(16, 0.01)), lambda: send_from_twin(real_time, publishers)):

@@ -26,8 +26,8 @@ class ForeignPublishers:
     """Knows which node publishes on each topic. The first that is seen does, as long as it is there.
 
     A node that was killed and started anew has the same name, and its old publisher stays in the graph for a while, but
-    sends nothing any more. Where a publisher sends after another one of the same name has sent, and sent before it too,
-    two nodes have this name.
+    sends nothing any more. Where a publisher sends after a later one of the same name has sent, two nodes have this
+    name. A later one is in the graph since a later look, or has sent after a message of the first.
 
     Args:
         node: the node whose view of the graph is read.
@@ -41,6 +41,8 @@ class ForeignPublishers:
         self._own = own
         self._owners: dict[str, str] = dict.fromkeys(names, "")
         self._twins: dict[str, set[bytes]] = {}  # the owner's publishers on each topic, where it has several
+        self._num_looks = 0
+        self._first_seen: dict[bytes, int] = {}  # at which look each of the owner's publishers was first seen
         self._newest: dict[str, bytes] = {}  # who sent the newest message on each topic
         self._followed: dict[str, set[bytes]] = {}  # the publishers after whose message another one sent
         self._turns: dict[str, set[frozenset[bytes]]] = {}  # the pairs of publishers that have sent in turn
@@ -62,6 +64,7 @@ class ForeignPublishers:
 
     def look(self, *names: str) -> str:
         """Looks at the publishers of some topics, by default of all, and returns `found`."""
+        self._num_looks += 1
         for topic in names or self._owners:
             self._look(topic)
         return self.found
@@ -86,15 +89,22 @@ class ForeignPublishers:
         if sender == newest:
             return
         followed = self._followed.setdefault(topic, set())
-        if sender in followed:
+        if sender in followed or self._is_earlier(sender, newest):
             self._turns.setdefault(topic, set()).add(frozenset({sender, newest}))
         followed.add(newest)
+
+    def _is_earlier(self, publisher: bytes, other: bytes) -> bool:
+        """Returns whether a publisher was in the graph at a look that did not show the other one yet."""
+        never = self._num_looks + 1
+        return self._first_seen.get(publisher, never) < self._first_seen.get(other, never)
 
     def _sent_in_turn(self, topic: str) -> bool:
         """Returns whether two publishers that the owner has now have sent in turn."""
         return any(pair <= self._twins.get(topic, set()) for pair in self._turns.get(topic, ()))
 
     def _note_twins(self, topic: str, ids: set[bytes]) -> None:
+        for id in ids:
+            self._first_seen.setdefault(id, self._num_looks)
         if len(ids) > 1:
             self._twins[topic] = ids
         else:
