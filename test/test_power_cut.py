@@ -25,6 +25,7 @@ from power_cut.calls import (
     Seek,
     SyncBegin,
     SyncEnd,
+    SyncFailed,
     Truncate,
     Write,
 )
@@ -83,6 +84,11 @@ def test_a_sync_covers_only_what_was_before_it_began() -> None:
     assert left(Cut.DROP, *calls) == {"x": b"a"}
 
 
+def test_a_later_sync_does_not_help_after_one_that_failed() -> None:
+    calls = (NEW_FILE, FOLDER, *synced(9), Write(3, b"a"), SyncBegin(3, 7), SyncFailed(7), Write(3, b"b"), *synced(3))
+    assert left(Cut.DROP, *calls) == {"x": b"\0b"}
+
+
 def test_a_renamed_file_replaces_another_whole_or_not_at_all() -> None:
     old = (Open("y", 4, True, True, False), Write(4, b"old"), *synced(4), FOLDER, *synced(9))
     calls = (*old, NEW_FILE, Write(3, b"new"), *synced(3), Rename("x", "y"))
@@ -126,7 +132,7 @@ def test_a_file_that_nobody_made_is_an_error() -> None:
 
 @STRACE
 @pytest.mark.parametrize(
-    ("name", "every"), [("unsynced", 3), ("store", 3), ("group", 3), ("queue", 3), ("counter", 3), ("checkpoint", 29)]
+    ("name", "every"), [("unsynced", 3), ("store", 7), ("group", 3), ("queue", 3), ("counter", 3), ("checkpoint", 29)]
 )
 def test_power_cuts_lose_nothing_that_was_promised(name: str, every: int) -> None:
     """The journal without a sync must lose something, or the replay would show nothing."""

@@ -282,3 +282,22 @@ def num_bytes_read() -> int:
     """Returns how many bytes this process has read."""
     lines = Path("/proc/self/io").read_text().splitlines()
     return int(dict(line.split(": ") for line in lines)["rchar"])
+
+
+def test_a_segment_that_cannot_be_taken_back_does_not_block_the_next_one(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    store = Store(tmp_path, name="test")
+    store.open()
+
+    def fail(*_: object) -> None:
+        raise OSError(5, "Input/output error")
+
+    with monkeypatch.context() as failing:
+        failing.setattr(os, "fdatasync", fail)
+        failing.setattr(Path, "unlink", fail)
+        with pytest.raises(OSError, match="Input/output error"):
+            store.append([entry(0)])
+    store.append([entry(0)])
+    store.close()
+    assert [place.key.number for place in read_store(tmp_path).records] == [0]

@@ -85,6 +85,13 @@ class SyncEnd:
 
 
 @dataclasses.dataclass(frozen=True)
+class SyncFailed:
+    """A sync has returned with an error. What it should have made sure may never be, whatever later syncs say."""
+
+    number: int
+
+
+@dataclasses.dataclass(frozen=True)
 class MakeFolder:
     """A folder was made."""
 
@@ -106,4 +113,18 @@ class Remove:
     path: str
 
 
-Call = Said | Open | Close | Seek | Write | Copy | Truncate | SyncBegin | SyncEnd | MakeFolder | Rename | Remove
+Call = (
+    Said
+    | Open
+    | Close
+    | Seek
+    | Write
+    | Copy
+    | Truncate
+    | SyncBegin
+    | SyncEnd
+    | SyncFailed
+    | MakeFolder
+    | Rename
+    | Remove
+)

@@ -19,11 +19,13 @@ class Case(abc.ABC):
     Attributes:
         name: the name of the case.
         num_sessions: the number of processes that write, one after the other.
+        faults: for each process, the system calls that fail in it, as strace's option `inject` takes them.
         must_fail: whether a cut must lose something. Such a case shows that the replay finds what is wrong.
     """
 
     name: ClassVar[str]
     num_sessions: ClassVar[int] = 1
+    faults: ClassVar[Sequence[Sequence[str]]] = ()
     must_fail: ClassVar[bool] = False
 
     @abc.abstractmethod

@@ -23,6 +23,7 @@ from power_cut.calls import (
     Seek,
     SyncBegin,
     SyncEnd,
+    SyncFailed,
     Truncate,
     Write,
 )
@@ -87,6 +88,9 @@ class Disk:
             case SyncEnd(number):
                 inode, num = self._syncs.pop(number)
                 inode.make_sure(num)
+            case SyncFailed(number):
+                inode, num = self._syncs.pop(number)
+                inode.give_up(num)
             case MakeFolder(path):
                 folder, name = self._parent(path)
                 folder.set_entries({name: Inode(is_folder=True)})

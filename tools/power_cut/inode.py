@@ -5,7 +5,7 @@ from __future__ import annotations
 import dataclasses
 import enum
 import random
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 
 _SECTOR = 512  # bytes
 _PART = 0.5  # the part of what is not sure that is left, where this is random
@@ -23,7 +23,7 @@ class Cut(enum.Enum):
     SOME = "some names and some sectors at random"
 
 
-@dataclasses.dataclass(frozen=True)
+@dataclasses.dataclass(frozen=True, eq=False)
 class Change:
     """A write at a position, or a new length where there is no content."""
 
@@ -43,10 +43,12 @@ class Inode:
     sure_entries: dict[str, Inode] = dataclasses.field(default_factory=dict)
     renames: list[dict[str, Inode | None]] = dataclasses.field(default_factory=list)
     num_sure: int = 0
+    given_up: list[Change] = dataclasses.field(default_factory=list)
 
     @property
     def num_done(self) -> int:
-        return self.num_sure + len(self.renames if self.is_folder else self.changes)
+        """The number of changes so far. A sync that begins now covers them."""
+        return self.num_sure + len(self._unsure)
 
     @property
     def present(self) -> bytes:
@@ -59,20 +61,35 @@ class Inode:
         self.renames.append(entries)
 
     def change(self, change: Change) -> None:
+        """Changes the content or the length of a file."""
         self.changes.append(change)
         self.length = change.at if change.content is None else max(self.length, change.at + len(change.content))
 
     def make_sure(self, num: int) -> None:
-        """Makes the first `num` changes of all sure."""
+        """Makes the first `num` changes of all sure, but for those that a failed sync has given up."""
         new = max(0, num - self.num_sure)
         if self.is_folder:
             for entries in self.renames[:new]:
                 _apply_names(self.sure_entries, entries)
             del self.renames[:new]
+            self.num_sure += new
         elif new:
-            self.content = _apply_changes(self.content, self.changes[:new])
-            del self.changes[:new]
-        self.num_sure += new
+            sure = [change for change in self.changes[:new] if change not in self.given_up]
+            self.content = _apply_changes(self.content, sure)
+            self.changes[:new] = [change for change in self.changes[:new] if change in self.given_up]
+            self.num_sure += len(sure)
+
+    def give_up(self, num: int) -> None:
+        """Gives up the first `num` changes after a failed sync: no later sync makes them sure.
+
+        The kernel marks what it could not write as written, so that the next sync has nothing to write. See Rebello et
+        al. 2020, "Can Applications Recover from fsync Failures?".
+        """
+        self.given_up += self.changes[: max(0, num - self.num_sure)]
+
+    @property
+    def _unsure(self) -> Sequence[object]:
+        return self.renames if self.is_folder else self.changes
 
 
 def left_entries(folder: Inode, cut: Cut, source: random.Random) -> dict[str, Inode]:

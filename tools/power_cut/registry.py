@@ -9,9 +9,11 @@ from power_cut.cases.checkpoint import CheckpointCase
 from power_cut.cases.counter import CounterCase
 from power_cut.cases.queue import QueueCase
 from power_cut.cases.store import GroupCommitCase, StoreCase
+from power_cut.cases.store_faults import FailingDiskCase
 from power_cut.cases.unsynced import UnsyncedCase
 
 CASES: Mapping[str, type[Case]] = {
-    case.name: case for case in (UnsyncedCase, StoreCase, GroupCommitCase, QueueCase, CounterCase, CheckpointCase)
+    case.name: case
+    for case in (UnsyncedCase, StoreCase, FailingDiskCase, GroupCommitCase, QueueCase, CounterCase, CheckpointCase)
 }
 """The cases by their names."""

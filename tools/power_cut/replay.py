@@ -72,7 +72,8 @@ def record(case: Case, folder: Path) -> tuple[Path, list[Path]]:
     }
     for session, file in enumerate(traces):
         program = [sys.executable, "-m", "power_cut.writer", case.name, str(live), str(session)]
-        trace.record(program, file, environment=os.environ | environment)
+        faults = case.faults[session] if case.faults else ()
+        trace.record(program, file, environment=os.environ | environment, faults=faults)
     return live, traces
 
 

@@ -24,6 +24,7 @@ from power_cut.calls import (
     Seek,
     SyncBegin,
     SyncEnd,
+    SyncFailed,
     Truncate,
     Write,
 )
@@ -55,13 +56,20 @@ def why_not() -> str:
     return "" if ended.returncode == 0 else f"strace must be allowed here, got: {ended.stderr.strip()}"
 
 
-def record(command: Sequence[str], trace: Path, *, environment: Mapping[str, str]) -> None:
+def record(command: Sequence[str], trace: Path, *, environment: Mapping[str, str], faults: Sequence[str] = ()) -> None:
     """Runs a program to its end, and writes its system calls.
+
+    Args:
+        command: the program.
+        trace: the file for the calls.
+        environment: the environment of the program.
+        faults: the calls that fail instead of being made, as strace's option `inject` takes them.
 
     Raises:
         ValueError: when the program ends with an error.
     """
     strace = ["strace", "-f", "-y", "-xx", "-s", "100000000", "-e", f"trace={','.join(_TRACED)}", "-o", str(trace)]
+    strace += [argument for fault in faults for argument in ("-e", f"inject={fault}")]
     ended = subprocess.run([*strace, *command], env=environment, capture_output=True, text=True, check=False)
     if ended.returncode:
         raise ValueError(f"the recorded program must end without an error, got {ended.returncode}:\n{ended.stderr}")
@@ -78,6 +86,8 @@ def read(trace: Path, folder: Path) -> Iterator[Call]:
         parts = _CALL.match(text)
         if is_begin:
             yield from _begun_call(text, folder) if begun else ()
+        elif begun and parts and parts[1] in _SYNCS and int(parts[3]) < 0:
+            yield from _failed_sync(parts[2], folder)
         elif parts and int(parts[3]) >= 0:
             for call in _calls(parts[1], parts[2], int(parts[3]), folder):
                 if not begun and isinstance(call, Said) and call.text == BEGIN:
@@ -120,6 +130,12 @@ def _begun_call(text: str, folder: Path) -> Iterator[Call]:
             descriptor = int(place[1])
             yield Close(descriptor) if name == "close" else SyncBegin(descriptor, int(arguments.partition(",")[0]))
         return
+
+
+def _failed_sync(arguments: str, folder: Path) -> Iterator[Call]:
+    for place in _PLACE.finditer(arguments):
+        if _below(_decode(place[2]).decode(), folder) is not None:
+            yield SyncFailed(int(arguments.partition(",")[0]))
 
 
 def _calls(name: str, arguments: str, returned: int, folder: Path) -> Iterator[Call]:

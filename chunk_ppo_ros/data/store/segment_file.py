@@ -13,6 +13,8 @@ from chunk_ppo_ros.data.store.contents import SegmentHeader
 _TITLE = b"chunk_ppo_ros store 1\n"
 _BEGINNING = b"chunk_ppo_ros store "
 _SUFFIX = ".log"
+UNFINISHED = ".unfinished"
+"""The suffix of a file that was being begun and holds no record, in place of that of a segment."""
 MAX_HEADER = 4096
 """The largest length of the first two lines, bytes."""
 

@@ -15,14 +15,12 @@ from chunk_ppo_ros.data.message_format import FORMAT
 from chunk_ppo_ros.data.store.contents import Contents, Segment
 from chunk_ppo_ros.data.store.lock import FolderLock
 from chunk_ppo_ros.data.store.records import Entry, RecordPlace, decode_header
-from chunk_ppo_ros.data.store.segment_file import first_index_of, list_segments
+from chunk_ppo_ros.data.store.segment_file import UNFINISHED, first_index_of, list_segments
 from chunk_ppo_ros.data.store.segment_reader import scan
 from chunk_ppo_ros.data.store.store_writer import StoreWriter
 
 SEGMENT_BYTES = 64 * 2**20
 """The length from which on a new segment is begun, bytes."""
-
-_UNFINISHED = ".unfinished"
 
 
 class DamagedRecord(UserError):
@@ -165,7 +163,7 @@ class Store:
         removed = [path for path, following in itertools.pairwise(paths) if first_index_of(following) <= before]
         for path in removed:
             path.unlink()
-            path.with_suffix(_UNFINISHED).unlink(missing_ok=True)
+            path.with_suffix(UNFINISHED).unlink(missing_ok=True)
             sync_folder(self.folder)  # so that no later segment is lost while an earlier one stays
         return removed
 
@@ -226,4 +224,4 @@ class Store:
         used = {place.segment for place in contents.records} | {hole.segment for hole in contents.holes}
         for segment in contents.segments:
             if segment.path not in used:
-                segment.path.replace(segment.path.with_suffix(_UNFINISHED))
+                segment.path.replace(segment.path.with_suffix(UNFINISHED))

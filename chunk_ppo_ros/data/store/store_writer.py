@@ -11,7 +11,7 @@ from chunk_ppo_ros.core.files.durable_folders import sync_folder
 from chunk_ppo_ros.data.message_format import FORMAT
 from chunk_ppo_ros.data.store.contents import SegmentHeader
 from chunk_ppo_ros.data.store.records import Entry, RecordPlace, encode
-from chunk_ppo_ros.data.store.segment_file import encode_segment_header, segment_path
+from chunk_ppo_ros.data.store.segment_file import UNFINISHED, encode_segment_header, segment_path
 
 _MAX_PARTS = 512  # writev takes at most 1024 parts
 
@@ -102,7 +102,10 @@ class StoreWriter:
             self.close()
         if self._segment is None:
             header = SegmentHeader(self._name, self._run_id, FORMAT, self._next_index)
-            self._segment = _OpenSegment(segment_path(self._folder, self._next_index))
+            path = segment_path(self._folder, self._next_index)
+            if path.exists():  # The disk did not let an earlier attempt be taken back.
+                path.replace(path.with_suffix(UNFINISHED))
+            self._segment = _OpenSegment(path)
             self._segment.write([encode_segment_header(header)])
         return self._segment
 

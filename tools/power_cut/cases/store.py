@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import collections
 import contextlib
 import functools
 import threading
@@ -91,9 +92,13 @@ def store_fault(folder: Path, said: Sequence[str]) -> str:
         places = store.append([entry(_NEW)])
     after = read_store(store.folder)
     promised = [*_needed(said), _NEW]
+    keys = [place.key for place in after.records]
     indices = [place.index for place in after.records]
     if indices != sorted(set(indices)):
         return f"indices must grow, got {indices}"
+    repeated = [number for number, count in collections.Counter(key.number for key in keys).items() if count > 1]
+    if repeated:
+        return f"the records {repeated} are read twice"
     if len(after.records) != len(before.records) + len(places):
         return f"{len(before.records)} records were there, and {len(after.records)} are after one was added"
     return differences({place.key.number: read_payload(place) for place in after.records}, promised)
