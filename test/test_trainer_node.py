@@ -45,10 +45,20 @@ class Rest(Peer):
         self._events = self.create_publisher(msg.EpisodeEvent, "episode_event", qos.LATCHED)
         self.listen(msg.TransitionAck, "transition_ack", qos.ACKNOWLEDGMENT)
         self.listen(msg.PolicyVersion, "policy_version", qos.LATCHED_SUBSCRIPTION)
+        self.announced = self.heard["policy_version"]
         self.listen(msg.TrainingMetrics, "training_metrics", qos.RELIABLE)
         self.acks = self.heard["transition_ack"]
-        self.versions = self.heard["policy_version"]
         self.metrics = self.heard["training_metrics"]
+
+    @property
+    def versions(self):
+        """The announcements of versions and starts, without those that only count one more transition."""
+        pairs = zip([None, *self.announced], self.announced, strict=False)
+        return [new for old, new in pairs if old is None or not self._counts_one_more(old, new)]
+
+    @staticmethod
+    def _counts_one_more(old, new):
+        return (new.version, new.num_accepted) == (old.version, old.num_accepted + 1)
 
     def send(self, number, **fields):
         self._transitions.publish(conversions.transition_to_message(make_transition(number, **fields)))
@@ -159,6 +169,17 @@ def test_the_start_is_announced_when_it_is_on_disk(graph):
     assert (version.version, version.num_accepted, version.num_required) == (0, 0, NUM_REQUIRED)
     assert Path(version.checkpoint).is_absolute() and Path(version.checkpoint).is_dir()
     assert not version.final
+
+
+def test_the_newest_announcement_says_how_many_transitions_there_are(graph):
+    """A policy_node that was started anew hears it alone."""
+    for number in range(2):
+        graph.peer.send(number, episode=number)
+        graph.until(lambda number=number: graph.peer.announced[-1].num_accepted == number + 1)
+    assert (graph.peer.announced[-1].version, graph.peer.announced[-1].next_sequence_number) == (0, 2)
+    graph.peer.end_episode(1, msg.EpisodeEvent.DISCARDED, sender="robot_0")
+    graph.until(lambda: graph.peer.announced[-1].num_accepted == 1)
+    assert [version.num_accepted for version in graph.peer.announced] == [0, 1, 2, 1]
 
 
 def test_a_rollout_is_journaled_acknowledged_trained_on_in_order_and_announced(graph, journal, tmp_path):

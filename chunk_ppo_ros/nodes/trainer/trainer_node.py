@@ -146,6 +146,8 @@ class TrainerNode(WorkerNode):
 
     def _answer(self, run: TrainingRun | None, message: msg.Transition, acknowledgment: Acknowledgment) -> None:
         buffer = run.buffer if run is not None else None
+        if acknowledgment.is_accepted:
+            self._announce_count(run)
         self._acknowledger.acknowledge(conversions.chunk_id(message.chunk), acknowledgment, buffer)
         self._acknowledger.report(message, acknowledgment, buffer)
         if self.is_active and run is not None and run is self._run and acknowledgment.is_accepted:
@@ -174,6 +176,8 @@ class TrainerNode(WorkerNode):
             return
         self._bar.close()
         dropped = run.discard(sender, episode)
+        if dropped:
+            self._announce_count(run)
         discarded = Acknowledgment(msg.TransitionAck.DISCARDED, f"episode {episode} is discarded")
         for id in dropped:
             self._acknowledger.acknowledge(id, discarded, run.buffer)
@@ -234,9 +238,21 @@ class TrainerNode(WorkerNode):
 
     # The methods below announce versions and begin rollouts.
 
+    def _announce(self, run: TrainingRun) -> None:
+        self._version_publisher.publish(run.announcement(stamp=self.get_clock().now().nanoseconds))
+
+    def _announce_count(self, run: TrainingRun | None) -> None:
+        """Announces the version again, because the number of transitions that it has is another one.
+
+        A policy_node that starts later hears the newest announcement, and none of the acknowledgments before. While an
+        update is made, the worker thread changes what an announcement tells, and the number stays as it is.
+        """
+        if self.is_active and run is not None and run is self._run and not run.is_updating:
+            self._announce(run)
+
     def _start_rollout(self, run: TrainingRun) -> None:
         self._started_at = time.monotonic()
-        self._version_publisher.publish(run.announcement(stamp=self.get_clock().now().nanoseconds))
+        self._announce(run)
         if run.is_finished:
             self.get_logger().info("training has reached its end")
             self.submit(self._report.close, self._on_report)
