@@ -55,6 +55,7 @@ ANY_FOR_JSON = {
     "core.files.checked_json": "the object of a small file, as `json` reads it",
     "evaluation.bench.measurement": "the record of a figure, as `json` reads it",
     "evaluation.parity.parity_set": "config.json of the reference data",
+    "rewards.bookkeeping.episode_progress": "the progress of a run, as `json` reads it",
 }
 """The modules of those rooms that use `typing.Any` for what `json` reads, and the reason of each."""
 OUTSIDE = {"experiments", "tools", "examples", "test"}

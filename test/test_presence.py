@@ -55,7 +55,7 @@ def test_a_node_that_leaves_and_comes_back_is_told_once_each(graph: Graph, watch
     assert watch.update(PATIENCE + 0.1) == [PresenceChange("trainer_node", present=False)]
     assert watch.update(PATIENCE + 0.2) == []
     graph.publishers = [Endpoint("trainer_node", [2])]
-    assert watch.update(PATIENCE + 0.3) == [PresenceChange("trainer_node", present=True)]
+    assert watch.update(PATIENCE + 0.3) == [PresenceChange("trainer_node", present=True, is_anew=True)]
     assert watch.update(PATIENCE + 0.4) == []
 
 
@@ -64,8 +64,29 @@ def test_another_identity_means_that_the_node_was_started_anew(graph: Graph, wat
     graph.publishers = [Endpoint("trainer_node", [1])]
     watch.update(0.0)
     graph.publishers.append(Endpoint("trainer_node", [2]))
-    assert watch.update(0.1) == [PresenceChange("trainer_node", present=True)]
+    assert watch.update(0.1) == [PresenceChange("trainer_node", present=True, is_anew=True)]
     assert watch.update(0.2) == []
+
+
+def test_a_process_that_is_back_is_not_anew(graph: Graph, watch: PresenceWatch) -> None:
+    graph.publishers = [Endpoint("trainer_node", [1])]
+    watch.update(0.0)
+    graph.publishers = []
+    watch.update(PATIENCE + 0.1)
+    graph.publishers = [Endpoint("trainer_node", [1])]
+    assert watch.update(PATIENCE + 0.2) == [PresenceChange("trainer_node", present=True)]
+
+
+@pytest.mark.parametrize(("identity", "is_anew"), [(1, False), (2, True)])
+def test_a_process_that_an_earlier_one_has_known_is_compared_with_it(
+    identity: int, is_anew: bool, graph: Graph, watch: PresenceWatch
+) -> None:
+    watch.expect(TOPIC, "trainer_node", bytes([1]), now=0.0)
+    assert watch.identities == {(TOPIC, "trainer_node"): bytes([1])}
+    graph.publishers = [Endpoint("trainer_node", [identity])]
+    expected = [PresenceChange("trainer_node", present=True, is_anew=True)] if is_anew else []
+    assert watch.update(0.1) == expected
+    assert watch.identities == {(TOPIC, "trainer_node"): bytes([identity])}
 
 
 @pytest.mark.parametrize("placeholder", ["_NODE_NAME_UNKNOWN_", "_CREATED_BY_BARE_DDS_APP_"])

@@ -575,10 +575,14 @@ def test_a_discarded_episode_leaves_nothing_behind(graph: Graph) -> None:
     assert graph.call("end_episode", EndEpisode.Request(outcome=Event.DISCARDED)).success
     graph.until(lambda: graph.event_names()[-1] == (1, Event.RESET, Event.NONE))
     assert len(graph.node.outbox.delivery) == 0
-    graph.until(lambda: len(graph.others.outcomes) == 3)
-    assert not graph.others.outcomes[-1].valid
+    graph.until(lambda: len(graph.others.outcomes) == 5)  # Nobody waits any more for the transitions of the first two.
+    assert [(each.sequence_number, each.valid) for each in graph.others.outcomes[2:]] == [
+        (2, False),
+        (0, False),
+        (1, False),
+    ]
     graph.sample(3, chunk=3)  # sampled before the policy heard of it
-    graph.until(lambda: len(graph.others.outcomes) == 4)
+    graph.until(lambda: len(graph.others.outcomes) == 6)
     assert graph.others.outcomes[-1].message == "its episode is over"
 
 
@@ -689,7 +693,7 @@ def test_a_pause_outlives_the_reset(graph: Graph) -> None:
     graph.until(lambda: graph.event_names()[-1][1] == Event.RESUMED)
 
 
-def test_a_restarted_neighbor_costs_the_episode(graph: Graph) -> None:
+def test_a_restarted_robot_interrupts_the_episode(graph: Graph) -> None:
     graph.announce()
     graph.start()
     graph.play(0)
@@ -697,7 +701,7 @@ def test_a_restarted_neighbor_costs_the_episode(graph: Graph) -> None:
     graph.spin(0.5)
     assert graph.event_names()[-1] == (0, Event.STARTED, Event.NONE)  # it waits
     graph.others.result = graph.others.create_publisher(Result, "execution_result", qos.RELIABLE)
-    graph.until(lambda: graph.event_names()[-2:] == [(0, Event.ENDED, Event.DISCARDED), (1, Event.RESET, Event.NONE)])
+    graph.until(lambda: graph.event_names()[-2:] == [(0, Event.ENDED, Event.INTERRUPTED), (1, Event.RESET, Event.NONE)])
 
 
 def test_a_neighbor_that_restarts_after_the_end_and_a_run_that_begins_at_its_end_cost_nothing(
@@ -711,7 +715,7 @@ def test_a_neighbor_that_restarts_after_the_end_and_a_run_that_begins_at_its_end
     graph.others.result = graph.others.create_publisher(Result, "execution_result", qos.RELIABLE)
     graph.spin(0.3)
     assert graph.others.events == []
-    assert "is discarded" not in capfd.readouterr().err
+    assert "interrupt" not in capfd.readouterr().err
 
 
 def test_the_final_version_ends_it_quietly(graph: Graph) -> None:
@@ -739,12 +743,12 @@ def test_each_episode_has_a_prompt_by_its_weight_and_a_discarded_one_comes_again
 ) -> None:
     """With the weights 2, 1 the prompts are cup, door, cup, and so on, as the script form has them too.
 
-    The first door is discarded. The node is started anew while the second episode with the prompt door runs, which
-    therefore does not count.
+    The first door is discarded. The node is started anew while the second episode with the prompt door runs. It goes on
+    with it and then interrupts it, because the robot was started anew as well, so that it does not count.
     """
     runs = [
         ([Event.SUCCESS, Event.DISCARDED], ["cup", "door", "door"]),
-        ([Event.FAILURE, Event.SUCCESS], ["door", "cup", "cup"]),
+        ([Event.FAILURE, Event.SUCCESS], ["door", "door", "cup", "cup"]),
     ]
     for endings, expected in runs:
         graphs = make_graph(tmp_path, monkeypatch, "episode.prompts:=['2=cup', 'door']")

@@ -14,12 +14,15 @@ from std_srvs.srv import SetBool, Trigger
 
 from chunk_ppo_ros.config import DeployConfig, RewardConfig, TrainConfig
 from chunk_ppo_ros.core.types import DEFAULT_SENDER, ChunkId
+from chunk_ppo_ros.data.store import Store
 from chunk_ppo_ros.nodes.common.conditions import Conditions
 from chunk_ppo_ros.nodes.common.operator_calls import OperatorCalls
+from chunk_ppo_ros.nodes.reward.durable.run_log import RunLog
 from chunk_ppo_ros.nodes.reward.episode_publisher import EpisodePublisher
 from chunk_ppo_ros.nodes.reward.episode_services import serve_episodes
+from chunk_ppo_ros.nodes.reward.outcome_publisher import OutcomePublisher
 from chunk_ppo_ros.nodes.reward.report_intake import ReportIntake
-from chunk_ppo_ros.nodes.reward.reward_watch import RewardWatch
+from chunk_ppo_ros.nodes.reward.reward_watch import Restart, RewardWatch, Role
 from chunk_ppo_ros.nodes.reward.run_records import RunRecords
 from chunk_ppo_ros.nodes.reward.transition_outbox import TransitionOutbox
 from chunk_ppo_ros.rewards.chunk_join import ChunkJoin, SourceReport
@@ -38,6 +41,13 @@ def node() -> FakeNode:
     return FakeNode()
 
 
+@pytest.fixture
+def log(node: FakeNode, tmp_path: pathlib.Path) -> RunLog:
+    log = RunLog(node, Conditions(node), Store(tmp_path / "store", name="reward"))  # type: ignore[arg-type]
+    log.open()
+    return log
+
+
 # The tests below check what reward_node watches.
 
 
@@ -47,7 +57,7 @@ def test_nodes_that_leave_are_reported_and_those_that_were_started_anew_are_retu
     node.present = {topic: [name] for topic, name in topics.items()}
     now = 0.0
     assert watch.restarted(now) == []
-    for topic, name in topics.items():
+    for (topic, name), role in zip(topics.items(), (Role.ROBOT, Role.SOURCE, Role.POLICY), strict=True):
         del node.present[topic]
         assert watch.restarted(now + 1.4) == []
         assert node.take_lines() == []
@@ -55,8 +65,38 @@ def test_nodes_that_leave_are_reported_and_those_that_were_started_anew_are_retu
         assert node.take_lines() == [("error", f"{name} left the graph; the episode waits for it")]
         node.present[topic] = [name]
         now += 2.0
-        assert watch.restarted(now) == [name]
+        node.gids[name] = b"another process"
+        assert watch.restarted(now) == [Restart(name, role)]
         assert node.take_lines() == [("info", f"{name} is back in the graph")]
+
+
+def test_a_process_that_is_back_after_a_break_of_the_network_was_not_started_anew(node: FakeNode) -> None:
+    watch = RewardWatch(node, CONFIG, Conditions(node))  # type: ignore[arg-type]
+    node.present = {"execution_result": ["robot_node"]}
+    watch.restarted(0.0)
+    node.present = {}
+    watch.restarted(2.0)
+    node.present = {"execution_result": ["robot_node"]}
+    assert watch.restarted(3.0) == []
+    assert [text for _, text in node.take_lines()][-1] == "robot_node is back in the graph"
+
+
+def test_a_robot_that_was_started_anew_beside_reward_node_is_noticed(node: FakeNode) -> None:
+    node.present = {
+        "execution_result": ["robot_node"],
+        "task_reward": ["sim_node", "classifier"],
+        "action_chunk": ["p"],
+    }
+    first = RewardWatch(node, CONFIG, Conditions(node))  # type: ignore[arg-type]
+    first.restarted(0.0)
+    peers = first.peers
+    assert sorted(peers) == ["execution_result robot_node", "task_reward sim_node"]
+    node.gids = {"sim_node": b"another process", "p": b"another process"}
+    second = RewardWatch(node, CONFIG, Conditions(node))  # type: ignore[arg-type]
+    second.expect(peers, now=10.0)
+    assert second.restarted(10.0) == [Restart("sim_node", Role.SOURCE)]
+    lost = {name: Restart(name, Role.SOURCE).has_lost_the_robot for name in ("sim_node", "classifier")}
+    assert lost == {"sim_node": True, "classifier": False}
 
 
 def test_each_part_that_is_silent_for_too_long_is_named_until_it_is_back(node: FakeNode) -> None:
@@ -189,13 +229,15 @@ def test_a_service_answers_with_what_happened_or_why_not(node: FakeNode) -> None
 # The tests below check what reward_node remembers of chunks.
 
 
-def test_a_source_that_is_not_configured_is_named_once_and_not_used(node: FakeNode) -> None:
+def test_a_source_that_is_not_configured_is_named_once_and_not_used(node: FakeNode, log: RunLog) -> None:
     records, reports = RunRecords(TrainConfig(reward=CONFIG), prompt_for=str), []
     ReportIntake(
         node,  # type: ignore[arg-type]
         CONFIG,
         records,
         Conditions(node),  # type: ignore[arg-type]
+        OutcomePublisher(node, log),  # type: ignore[arg-type]
+        log,
         on_report=lambda: reports.append(1),
     )
     for _ in range(2):
@@ -238,8 +280,8 @@ def test_records_belong_to_one_run_and_a_takeover_takes_the_last_chunk_from_mark
 # The tests below check which transitions reward_node sends again.
 
 
-def test_transitions_are_kept_until_their_acknowledgment_and_refusals_are_logged(node: FakeNode) -> None:
-    outbox = TransitionOutbox(node, Conditions(node))  # type: ignore[arg-type]
+def test_transitions_are_kept_until_their_acknowledgment_and_refusals_are_logged(node: FakeNode, log: RunLog) -> None:
+    outbox = TransitionOutbox(node, Conditions(node), log)  # type: ignore[arg-type]
     outbox.begin_run("run")
     assert node.take_lines() == []
     for number in range(5):
@@ -265,13 +307,15 @@ def test_transitions_are_kept_until_their_acknowledgment_and_refusals_are_logged
     assert node.take_lines() == [("error", "trainer_node refused transition 4: because")]
 
 
-def test_another_run_drops_the_transitions_and_a_discarded_episode_withdraws_its_own(node: FakeNode) -> None:
-    outbox = TransitionOutbox(node, Conditions(node))  # type: ignore[arg-type]
+def test_another_run_drops_the_transitions_and_a_discarded_episode_withdraws_its_own(
+    node: FakeNode, log: RunLog
+) -> None:
+    outbox = TransitionOutbox(node, Conditions(node), log)  # type: ignore[arg-type]
     outbox.begin_run("run")
     for number, episode in enumerate((0, 1, 0)):
         one = transition(number)
         outbox.add(dataclasses.replace(one, id=dataclasses.replace(one.id, episode=episode)))
-    assert outbox.discard_episode(0) == 2
+    assert outbox.discard_episode(0) == [0, 2]
     assert [message.chunk.sequence_number for message in outbox.delivery.payloads()] == [1]
     outbox.begin_run("next run")
     assert node.take_lines() == [("warning", "1 transitions of run run are dropped: run next run began")]

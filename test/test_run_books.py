@@ -31,9 +31,9 @@ def make_rig(tmp_path: pathlib.Path, monkeypatch: pytest.MonkeyPatch) -> RIG:
 
 
 def ended(
-    ending: Ending, *, intervened: bool = False, prompt: str = "reach", event: Event = Event.ENDED
+    ending: Ending, *, intervened: bool = False, prompt: str = "reach", event: Event = Event.ENDED, episode: int = 0
 ) -> EpisodeChange:
-    return EpisodeChange(0, 1, event, ending, 0.0, 3, intervened, prompt, "why")
+    return EpisodeChange(episode, 1, event, ending, 0.0, 3, intervened, prompt, "why")
 
 
 # The tests below count episodes.
@@ -127,9 +127,11 @@ def test_a_restarted_node_goes_on_with_the_counts_and_times_of_its_run(tmp_path:
     books.begin_run("a", now=1.0)
     books.update(Activity.RUNNING, moves=False, now=2.0)
     books.update(Activity.RUNNING, moves=False, now=4.0)
-    books.note(ended(Ending.SUCCESS), now=4.0)  # An end is on disk at once, whatever becomes of the node.
+    assert books.note(ended(Ending.SUCCESS))
+    books.store(4.0)
     again = make_books(path, node, now=50.0)
     again.begin_run("a", now=50.0)
+    assert not again.note(ended(Ending.SUCCESS))  # The node was killed before it had stored that it published the end.
     assert again.counts.by_prompt == (PromptCounts("reach", num_success=1),)
     assert again.times.times == Times(wall=3.0, running=2.0)
     again.update(Activity.IDLE, moves=False, now=51.0)
@@ -171,8 +173,9 @@ def test_a_full_disk_is_told_once_and_costs_no_count(tmp_path: pathlib.Path) -> 
     books = make_books(path, node)
     books.begin_run("a", now=0.0)
     node.take_lines()
-    books.note(ended(Ending.SUCCESS), now=1.0)
-    books.note(ended(Ending.SUCCESS), now=2.0)
+    for episode in range(2):
+        assert books.note(ended(Ending.SUCCESS, episode=episode))
+        books.store(1.0 + episode)
     ((level, text),) = node.take_lines()
     assert (level, text.startswith("the counts and times of the run cannot be written: ")) == ("error", True)
     (tmp_path / "run").unlink()

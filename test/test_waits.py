@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import pathlib
+import shutil
 from collections.abc import Callable
 
 import pytest
@@ -129,9 +130,7 @@ def test_a_reason_whose_numbers_change_is_logged_once(make_rig: RIG) -> None:
 
 def test_the_diagnostics_name_conditions_too(make_rig: RIG, tmp_path: pathlib.Path) -> None:
     rig = running(make_rig)
-    for path in (tmp_path / "robot").iterdir():
-        path.unlink()
-    (tmp_path / "robot").rmdir()
+    shutil.rmtree(tmp_path / "robot")
     (tmp_path / "robot").write_text("a file in the place of the folder")
     rig.tick(10.0)
     status = rig.status()

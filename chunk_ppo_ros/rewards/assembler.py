@@ -130,6 +130,12 @@ class TransitionAssembler:
             self._finish(record)
         return [record.id for record in dropped]
 
+    def give_up(self, id: ChunkId) -> None:
+        """Drops a chunk whose next value will not be known any more."""
+        record = self._record(id)
+        if isinstance(record, Pending):
+            self._finish(record)
+
     def pop_complete(self) -> list[Transition]:
         """Returns the complete transitions, ordered by sequence number. Each is returned once."""
         transitions = []

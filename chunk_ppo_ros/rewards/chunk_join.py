@@ -83,8 +83,8 @@ class InFlight:
 class _Joining:
     """Holds what has arrived for one stamp so far.
 
-    The reports may arrive in any order, so that each combination of the parts is possible, except feedback before the
-    chunk. A type for each combination would say less than this sentence.
+    The reports may arrive in any order, so that each combination of the parts is possible. A type for each combination
+    would say less than this sentence.
     """
 
     stamp: int
@@ -130,6 +130,21 @@ class ChunkJoin:
                 entry.feedback = (entry.feedback or 0.0) + value
                 return entry.chunk.id
         return None
+
+    @property
+    def feedback(self) -> dict[int, float]:
+        """The feedback on chunks whose outcome is not known yet, by their stamps."""
+        return {stamp: entry.feedback for stamp, entry in self._joining.items() if entry.feedback is not None}
+
+    def restore_feedback(self, feedback: Mapping[int, float], *, now: float) -> None:
+        """Adds feedback that an earlier process got, by the stamps of the chunks, which arrive again."""
+        for stamp, value in feedback.items():
+            self._entry(stamp, now).feedback = value
+
+    def knows(self, stamp: int) -> bool:
+        """Returns whether a chunk with this stamp waits for its outcome."""
+        entry = self._joining.get(stamp)
+        return entry is not None and entry.chunk is not None
 
     def pop_complete(self) -> list[Joined]:
         """Returns the complete chunks, ordered by stamp. Where no step was executed, no source needs to report."""

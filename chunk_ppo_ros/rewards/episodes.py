@@ -10,8 +10,14 @@ import enum
 from collections.abc import Callable, Mapping
 from types import MappingProxyType
 
-OPERATOR, ROBOT, DELIVERY = "operator", "robot", "delivery"
-"""The names of reasons to pause: an operator asked for it, the robot failed too often, or transitions are not taken."""
+OPERATOR, ROBOT, DELIVERY, RESTART, STORE = "operator", "robot", "delivery", "restart", "store"
+"""The names of reasons to pause.
+
+An operator asked for it, the robot failed too often, transitions are not taken, a node was started anew beside a robot,
+or what is decided cannot be stored.
+"""
+PASSING = (DELIVERY, STORE)
+"""The reasons that end by themselves. An operator must end the others."""
 
 
 class Event(enum.IntEnum):
@@ -64,6 +70,19 @@ class EpisodeChange:
     message: str
 
 
+@dataclasses.dataclass(frozen=True)
+class EpisodeStanding:
+    """Says where an episode is, for a process that goes on with it. The fields are those of `Episodes`."""
+
+    episode: int
+    phase: Phase
+    prompt: str
+    num_chunks: int
+    num_steps: int
+    total_reward: float
+    intervened: bool
+
+
 class Episodes:
     """Counts episodes and holds their phase, return and reasons to pause.
 
@@ -101,8 +120,14 @@ class Episodes:
 
     @property
     def needs_operator(self) -> bool:
-        """Whether a reason to pause stands until an operator has looked. The delivery of transitions goes on alone."""
-        return any(reason != DELIVERY for reason in self._holds)
+        """Whether a reason to pause stands until an operator has looked. Others, such as a full disk, end alone."""
+        return any(reason not in PASSING for reason in self._holds)
+
+    @property
+    def standing(self) -> EpisodeStanding:
+        """Where the present episode is."""
+        names = [field.name for field in dataclasses.fields(EpisodeStanding)]
+        return EpisodeStanding(**{name: getattr(self, name) for name in names})
 
     @property
     def seed(self) -> int:
@@ -122,6 +147,19 @@ class Episodes:
         self.intervened = False
         self.prompt = self._prompt_for(self.episode)
         return [self._change(Event.RESET, message)]
+
+    def go_on(self, standing: EpisodeStanding, message: str) -> list[EpisodeChange]:
+        """Goes on with an episode that another process has begun.
+
+        Raises:
+            ValueError: where this one has an episode already.
+        """
+        if self.phase is not Phase.IDLE:
+            raise ValueError(f"an episode can go on only where none has begun; {self.phase.value}")
+        for field in dataclasses.fields(EpisodeStanding):
+            setattr(self, field.name, getattr(standing, field.name))
+        paused = [self._change(Event.PAUSED, self._why())] if self._holds else []
+        return [self._change(Event.STARTED, message), *paused]
 
     def begin_reset_again(self, message: str) -> list[EpisodeChange]:
         """Asks anew for the reset of an episode that has not started.
@@ -191,6 +229,11 @@ class Episodes:
         stood = self._holds.pop(reason, None) is not None
         last = stood and not self._holds
         return [self._change(Event.RESUMED, message)] if last and self.phase is Phase.RUNNING else []
+
+    def paused_again(self) -> list[EpisodeChange]:
+        """Returns the pause of a running episode once more, for nodes that may have heard of the start after it."""
+        paused = self._holds and self.phase is Phase.RUNNING
+        return [self._change(Event.PAUSED, self._why())] if paused else []
 
     def _why(self) -> str:
         return "; ".join(self._holds.values())

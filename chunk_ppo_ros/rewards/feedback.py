@@ -5,7 +5,7 @@ from __future__ import annotations
 import dataclasses
 
 from chunk_ppo_ros.config import RewardConfig
-from chunk_ppo_ros.core.types import ChunkId
+from chunk_ppo_ros.core.types import ChunkId, ChunkOutcome
 from chunk_ppo_ros.rewards.assembler import TransitionAssembler
 from chunk_ppo_ros.rewards.chunk_join import ChunkJoin
 from chunk_ppo_ros.rewards.human import with_feedback
@@ -18,10 +18,12 @@ class Credit:
     Attributes:
         id: the identity of the chunk; None where the feedback came too late.
         reward_change: the change of a reward that was known already.
+        amended: the outcome with the feedback, where it was known already.
     """
 
     id: ChunkId | None
     reward_change: float = 0.0
+    amended: ChunkOutcome | None = None
 
 
 def credit_feedback(
@@ -50,4 +52,4 @@ def credit_feedback(
     if changed is None:
         return Credit(None)
     before, after = changed
-    return Credit(last, after.reward - before.reward)
+    return Credit(last, after.reward - before.reward, after)

@@ -14,12 +14,16 @@ from std_srvs.srv import SetBool, Trigger
 
 from chunk_ppo_ros.config import PRESETS, DeployConfig, EnvConfig, EpisodeConfig, TrainConfig
 from chunk_ppo_ros.core.types import ChunkId
+from chunk_ppo_ros.data.store import Store
 from chunk_ppo_ros.nodes.common.conditions import Conditions
 from chunk_ppo_ros.nodes.reward import episode_control
+from chunk_ppo_ros.nodes.reward.durable.run_log import RunLog
 from chunk_ppo_ros.nodes.reward.episode_control import EpisodeControl
+from chunk_ppo_ros.nodes.reward.outcome_publisher import OutcomePublisher
 from chunk_ppo_ros.nodes.reward.resets import reset_routines
-from chunk_ppo_ros.nodes.reward.run_records import Closing, RunRecords
+from chunk_ppo_ros.nodes.reward.run_records import RunRecords
 from chunk_ppo_ros.nodes.reward.transition_outbox import TransitionOutbox
+from chunk_ppo_ros.rewards.bookkeeping.episode_progress import Closing
 from chunk_ppo_ros.rewards.episodes import Ending, Event, Phase
 from support.fake_node import FakeClient, FakeNode, SteadyClock
 
@@ -76,16 +80,11 @@ class EpisodeRig:
     def _make_control(self, config: TrainConfig) -> EpisodeControl:
         node: Any = self.node
         conditions = Conditions(node)
-        outbox = TransitionOutbox(node, conditions)
-        return EpisodeControl(
-            node,
-            config,
-            self.records,
-            outbox,
-            conditions,
-            refuse=lambda id, stamp, reason: None,
-            deliver=lambda: None,
-        )
+        self.log = RunLog(node, conditions, Store(config.run.folder / "store" / "reward", name="reward"))
+        self.log.open()
+        outbox = TransitionOutbox(node, conditions, self.log)
+        outcomes = OutcomePublisher(node, self.log)
+        return EpisodeControl(node, config, self.records, outbox, outcomes, self.log, conditions, deliver=lambda: None)
 
     @property
     def phase(self) -> Phase:
@@ -122,7 +121,7 @@ class EpisodeRig:
     def reach_time_limit(self) -> None:
         """Lets the episode end by its time limit, and wait for the value after it."""
         id = ChunkId(self.records.run_id, 0, self.records.episodes.episode, 0)
-        self.records.closing = Closing(id, Ending.TIME_LIMIT, "the time limit is reached", since=self.clock.now)
+        self.records.closing = Closing(id, 0, Ending.TIME_LIMIT, "the time limit is reached")
 
     def take_over(self, human: bool, *, message: str = "", leaders: int = msg.TakeoverState.FREE) -> None:
         """Lets robot_node tell who drives, and report_intake note it."""

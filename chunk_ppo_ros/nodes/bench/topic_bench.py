@@ -15,6 +15,7 @@ import json
 import os
 import subprocess
 import sys
+import tempfile
 import time
 from collections.abc import Iterator, Sequence
 from pathlib import Path
@@ -31,11 +32,13 @@ from chunk_ppo_ros.core.consumption.consumed import NOTHING_CONSUMED
 from chunk_ppo_ros.core.errors import UserError
 from chunk_ppo_ros.core.types import ObservationSource, Transition
 from chunk_ppo_ros.data.rollout_journal import RolloutJournal
+from chunk_ppo_ros.data.store import Store
 from chunk_ppo_ros.evaluation.bench.bench_inputs import PROMPT, RUN_ID, random_chunk, transition_of
 from chunk_ppo_ros.evaluation.bench.measurement import Case, Figure, measure, rate_of
 from chunk_ppo_ros.nodes.common.conditions import Conditions
 from chunk_ppo_ros.nodes.common.executors import make_step_executor
 from chunk_ppo_ros.nodes.common.runner import run_node
+from chunk_ppo_ros.nodes.reward.durable.run_log import RunLog
 from chunk_ppo_ros.nodes.reward.transition_outbox import TransitionOutbox
 from chunk_ppo_ros.nodes.trainer.acknowledgment import Acknowledgment
 from chunk_ppo_ros.nodes.trainer.handover import Handover
@@ -117,13 +120,17 @@ class Receiver(Node):
 
 
 class Sender(Node):
-    """Sends transitions by reward_node's outbox, in its executor."""
+    """Sends transitions by reward_node's outbox, in its executor. They are stored in a temporary folder before."""
 
     def __init__(self) -> None:
         super().__init__("bench_sender")
         self._settled: set[int] = set()
         self._refusals: list[str] = []
-        self._outbox = TransitionOutbox(self, Conditions(self))
+        self._folder = tempfile.TemporaryDirectory()
+        conditions = Conditions(self)
+        log = RunLog(self, conditions, Store(Path(self._folder.name), name="reward", run_id=RUN_ID))
+        log.open()
+        self._outbox = TransitionOutbox(self, conditions, log)
         self._outbox.begin_run(RUN_ID)
         topics.TRANSITION_ACK.create_subscription(self, self._on_ack)
         self._executor = make_step_executor()

@@ -218,6 +218,18 @@ EPISODE_NOT_STORED = Condition(
     cleared="the record of episodes is written again",
     is_error=True,
 )
+DECISIONS_NOT_STORED = Condition(
+    key="decisions of reward_node",
+    text="what reward_node decides cannot be stored, so that the episode waits: {reason}; make room on the disk",
+    cleared="what reward_node decides is stored again",
+    is_error=True,
+)
+STORE_DAMAGED = Condition(
+    key="damage of the store",
+    text="{damage}; look at the disk. reward_node goes on with what it can read",
+    cleared="the store is whole again",
+    is_error=True,
+)
 RUN_BOOKS_NOT_STORED = Condition(
     key="counts and times of the run",
     text="the counts and times of the run cannot be written: {reason}",

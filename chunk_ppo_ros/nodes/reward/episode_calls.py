@@ -10,8 +10,9 @@ from chunk_ppo_ros.config import EpisodeConfig
 from chunk_ppo_ros.config.episode import OPERATOR
 from chunk_ppo_ros.nodes.reward.episode_director import EpisodeDirector
 from chunk_ppo_ros.nodes.reward.resets.reset_conductor import ResetConductor
-from chunk_ppo_ros.nodes.reward.run_records import Mark, RunRecords
+from chunk_ppo_ros.nodes.reward.run_records import RunRecords
 from chunk_ppo_ros.rewards import episodes as episodes_lib
+from chunk_ppo_ros.rewards.bookkeeping.episode_progress import Mark
 from chunk_ppo_ros.rewards.episodes import Ending, Phase
 
 
@@ -140,6 +141,6 @@ class EpisodeCalls:
             self._director.publish(episodes.hold(episodes_lib.OPERATOR, "by the operator"))
         else:
             self._director.forget_failures()
-            for reason in (episodes_lib.ROBOT, episodes_lib.OPERATOR):
+            for reason in (episodes_lib.ROBOT, episodes_lib.RESTART, episodes_lib.OPERATOR):
                 self._director.publish(episodes.release(reason, "by the operator"))
         return "paused" if episodes.paused else "not paused"

@@ -11,14 +11,15 @@ from rclpy.node import Node
 
 from chunk_ppo_ros.config import TrainConfig
 from chunk_ppo_ros.core.errors import UserError
-from chunk_ppo_ros.core.types import ChunkId
 from chunk_ppo_ros.nodes.common.conditions import Conditions
 from chunk_ppo_ros.nodes.common.operator_calls import OperatorCalls
+from chunk_ppo_ros.nodes.reward.durable.run_log import RunLog
 from chunk_ppo_ros.nodes.reward.episode_calls import EpisodeCalls
 from chunk_ppo_ros.nodes.reward.episode_director import EpisodeDirector
 from chunk_ppo_ros.nodes.reward.episode_publisher import EpisodePublisher
 from chunk_ppo_ros.nodes.reward.episode_services import serve_episodes
 from chunk_ppo_ros.nodes.reward.operator_commands import OperatorCommands
+from chunk_ppo_ros.nodes.reward.outcome_publisher import OutcomePublisher
 from chunk_ppo_ros.nodes.reward.resets.reset_conductor import ResetConductor
 from chunk_ppo_ros.nodes.reward.resets.reset_routines import ResetRoutines
 from chunk_ppo_ros.nodes.reward.run_records import RunRecords
@@ -28,7 +29,7 @@ from chunk_ppo_ros.nodes.reward.state.run_facts import RunFacts
 from chunk_ppo_ros.nodes.reward.state.waits import Wait, Waits
 from chunk_ppo_ros.nodes.reward.transition_outbox import TransitionOutbox
 from chunk_ppo_ros.rewards.bookkeeping.episode_prompts import EpisodePrompts
-from chunk_ppo_ros.rewards.episodes import EpisodeChange
+from chunk_ppo_ros.rewards.episodes import EpisodeChange, Phase
 from chunk_ppo_ros.runtime.description import LOGS
 from chunk_ppo_ros.sim.tasks.registry import prompt_schedule
 
@@ -41,8 +42,9 @@ class EpisodeControl:
         config: the configuration.
         records: the records of the run.
         outbox: the transitions that the trainer has not acknowledged.
+        outcomes: publishes how chunks ended.
+        log: stores what is decided before it is published.
         conditions: the conditions of the node.
-        refuse: publishes that a chunk with this stamp cannot be trained on, and why.
         deliver: sends the transitions that are complete.
 
     Attributes:
@@ -58,22 +60,24 @@ class EpisodeControl:
         config: TrainConfig,
         records: RunRecords,
         outbox: TransitionOutbox,
+        outcomes: OutcomePublisher,
+        log: RunLog,
         conditions: Conditions,
         *,
-        refuse: Callable[[ChunkId, int, str], None],
         deliver: Callable[[], None],
     ) -> None:
         _check_command(config.episode.reset_arguments)
-        self._records = records
+        self._records, self._log = records, log
         folder, commands = config.run.folder, OperatorCommands.of(node)
         self._books = RunBooks(node, conditions, folder / "episode_counts.json", now=time.monotonic())
         self._logger = node.get_logger()
+        self._is_real = config.env.is_real
         self._tells_prompts = config.episode.has_several_prompts
         self._prompts = EpisodePrompts(prompt_schedule(config), config.deploy, has_starts=config.env.has_scene)
         self._facts = RunFacts(node, records, conditions, add_motion=lambda s: self._books.times.add_motion(s))
         publisher = EpisodePublisher(node, conditions, folder / "episodes.json")
         self.director = EpisodeDirector(
-            node, records, publisher, outbox, config.reward, refuse=refuse, on_changes=self._note
+            node, records, publisher, outbox, outcomes, log, config.reward, on_changes=self._note
         )
         routines = ResetRoutines(
             node,
@@ -97,7 +101,7 @@ class EpisodeControl:
         self._calls = EpisodeCalls(
             node, config.episode, records, self.director, self._conductor, is_real=config.env.is_real, deliver=deliver
         )
-        serve_episodes(node, OperatorCalls(node, run_id=lambda: records.run_id), self._calls)
+        serve_episodes(node, OperatorCalls(node, run_id=lambda: records.run_id), self._calls, whole=log.whole)
 
     def prompt_of(self, episode: int) -> str:
         """Returns the task in words of an episode that begins. Where the run has several prompts, the log names it."""
@@ -113,6 +117,16 @@ class EpisodeControl:
     def note_version(self, version: msg.PolicyVersion) -> None:
         """Takes the announcement of a version of the present run."""
         self._facts.note_version(version)
+
+    def reset_again(self, message: str) -> None:
+        """Begins the reset of an episode anew that has not started, because robot_node has lost its state.
+
+        A simulator that is resetting its scene goes on with it by itself.
+        """
+        episodes = self._records.episodes
+        if episodes.phase is Phase.READY or (episodes.phase is Phase.RESETTING and self._is_real):
+            self._conductor.end()
+            self.director.publish(episodes.begin_reset_again(message))
 
     def tick(self, now: float) -> None:
         """Goes on with resets, starts episodes that start by themselves, and publishes the state.
@@ -131,10 +145,10 @@ class EpisodeControl:
         self._books.store(time.monotonic())
 
     def _note(self, changes: Sequence[EpisodeChange]) -> None:
-        now = time.monotonic()
         for change in changes:
-            self._books.note(change, now=now)
-        self._update(now)
+            if self._books.note(change):
+                self._log.publish(lambda: self._books.store(time.monotonic()))
+        self._update(time.monotonic())
 
     def _update(self, now: float) -> None:
         self._books.update(self._facts.activity, moves=self._facts.moves, now=now)

@@ -8,10 +8,13 @@ from rclpy.node import Node
 
 from chunk_ppo_ros.config import RewardConfig
 from chunk_ppo_ros.core.types import ChunkId, ChunkOutcome
+from chunk_ppo_ros.nodes.reward.durable.run_log import RunLog
 from chunk_ppo_ros.nodes.reward.episode_publisher import EpisodePublisher
-from chunk_ppo_ros.nodes.reward.run_records import Mark, RunRecords
+from chunk_ppo_ros.nodes.reward.outcome_publisher import OutcomePublisher
+from chunk_ppo_ros.nodes.reward.run_records import RunRecords
 from chunk_ppo_ros.nodes.reward.transition_outbox import TransitionOutbox
 from chunk_ppo_ros.rewards import episodes, human, referee
+from chunk_ppo_ros.rewards.bookkeeping.episode_progress import Mark, Progress
 from chunk_ppo_ros.rewards.episodes import Ending, EpisodeChange, Event, Phase
 
 MAX_FAULTS = 3
@@ -26,8 +29,9 @@ class EpisodeDirector:
         records: the records of the run.
         publisher: publishes the changes of episodes.
         outbox: the transitions that the trainer has not acknowledged.
+        outcomes: publishes how chunks ended.
+        log: stores what is decided before it is published.
         config: the configuration of rewards.
-        refuse: publishes that a chunk with this stamp cannot be trained on, and why.
         on_changes: takes the changes of an episode after they were published.
 
     Attributes:
@@ -41,9 +45,10 @@ class EpisodeDirector:
         records: RunRecords,
         publisher: EpisodePublisher,
         outbox: TransitionOutbox,
+        outcomes: OutcomePublisher,
+        log: RunLog,
         config: RewardConfig,
         *,
-        refuse: Callable[[ChunkId, int, str], None],
         on_changes: Callable[[Sequence[EpisodeChange]], None],
     ) -> None:
         self.final = False
@@ -53,7 +58,8 @@ class EpisodeDirector:
         self._publisher = publisher
         self._outbox = outbox
         self._config = config
-        self._refuse = refuse
+        self._outcomes = outcomes
+        self._log = log
         self._on_changes = on_changes
         self._faults = 0
         self._refusals = 0
@@ -68,8 +74,12 @@ class EpisodeDirector:
         self._faults, self._refusals = 0, 0
 
     def publish(self, changes: Sequence[EpisodeChange]) -> None:
-        """Logs and publishes changes of the episode."""
-        self._publisher.publish(self._records.run_id, changes)
+        """Logs and publishes changes of the episode, as soon as they are stored. A pause waits for no disk."""
+        run_id = self._records.run_id
+        if any(change.event is not Event.PAUSED for change in changes):
+            self._log.publish_changes(changes, lambda: self._publisher.publish(run_id, changes))
+        else:
+            self._publisher.publish(run_id, changes)
         self.ended = next((change for change in changes if change.event is Event.ENDED), self.ended)
         self._on_changes(changes)
 
@@ -92,14 +102,68 @@ class EpisodeDirector:
         records = self._records
         episode = records.episodes.episode
         for chunk in records.join.pop_episode(records.run_id, episode):
-            self._refuse(chunk.id, chunk.stamp, message)
+            self._outcomes.refuse(chunk.id, chunk.stamp, message)
         dropped = records.assembler.discard_episode(episode, records.run_id)
         for id in dropped:
             records.versions.pop(id.sequence_number, None)
         withdrawn = self._outbox.discard_episode(episode)
-        lost = f"{len(dropped)} chunks dropped, {withdrawn} transitions withdrawn"
+        self._outcomes.withdraw([*(id.sequence_number for id in dropped), *withdrawn], message)
+        lost = f"{len(dropped)} chunks dropped, {len(withdrawn)} transitions withdrawn"
         self._logger.warning(f"episode {episode} is discarded: {message} ({lost})")
         self.close(Ending.DISCARDED, message)
+
+    def interrupt(self, message: str) -> None:
+        """Ends the episode, because robot_node or the simulator died. All chunks before the one that ran count.
+
+        An episode that waits for the value after its time limit ends as it would have ended.
+        """
+        records = self._records
+        for chunk in records.join.pop_episode(records.run_id, records.episodes.episode):
+            self.void_running(chunk.id, chunk.stamp, message)
+        records.note_interrupted()
+        if records.mark is not None:
+            self._logger.warning(f"the mark {records.mark.ending.name} is dropped, because its chunk has no outcome")
+        closing = records.closing
+        if closing is not None:
+            self.close(closing.ending, closing.message)
+        else:
+            self.close(Ending.INTERRUPTED, message)
+
+    def void_running(self, id: ChunkId, stamp: int, message: str) -> None:
+        """Counts and tells that a chunk makes no transition, because robot_node or the simulator died while it ran.
+
+        Args:
+            id: the identity of the chunk.
+            stamp: the stamp of the chunk, ns.
+            message: which node died.
+        """
+        records = self._records
+        records.running_when_robot_died += 1
+        outcome = self._outcomes.refuse(id, stamp, f"{message} while the chunk ran")
+        records.assembler.add_outcome(id, outcome)
+        self._logger.warning(
+            f"chunk {id.sequence_number} was running when robot_node or the simulator died, and makes no transition; "
+            f"{records.running_when_robot_died} such chunks in this run"
+        )
+
+    def restore(self, progress: Progress) -> None:
+        """Goes on from what an earlier process has counted."""
+        self._faults, self._refusals = progress.num_faults, progress.num_refusals
+
+    def go_on(self, changes: Sequence[EpisodeChange], *, started: int) -> None:
+        """Publishes again the start of an episode that goes on. `started` is its stamp, ns."""
+        self._publisher.publish(self._records.run_id, changes, started=started)
+        self._on_changes(())
+
+    @property
+    def failures(self) -> tuple[int, int]:
+        """The numbers of episodes that failed in a row, and of chunks in a row of which nothing counted."""
+        return self._faults, self._refusals
+
+    @property
+    def started(self) -> int:
+        """The stamp of the newest start of an episode, ns."""
+        return self._publisher.started
 
     def spoil(self, message: str) -> None:
         """Discards the episode, because the robot or a reward source failed. Pauses after too many such episodes."""
@@ -137,9 +201,10 @@ class EpisodeDirector:
         records = self._records
         amend = self._marking(mark.ending)
         changed = records.assembler.amend_outcome(records.last, amend) if records.last is not None else None
-        if changed is not None:
+        if changed is not None and records.last is not None:
             before, after = changed
             records.episodes.amend_reward(after.reward - before.reward)
+            self._outcomes.amend(records.last, after)
         else:
             self._logger.warning(
                 f"the mark {mark.ending.name} ends the episode but rewards no chunk, because there is none or its "

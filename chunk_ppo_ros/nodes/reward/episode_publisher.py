@@ -14,7 +14,8 @@ from chunk_ppo_ros.core.types import DEFAULT_SENDER
 from chunk_ppo_ros.nodes.common import condition_table
 from chunk_ppo_ros.nodes.common.conditions import Conditions
 from chunk_ppo_ros.nodes.wire import topics
-from chunk_ppo_ros.rewards.episodes import EpisodeChange
+from chunk_ppo_ros.nodes.wire.arrays import time_from_ns, time_to_ns
+from chunk_ppo_ros.rewards.episodes import EpisodeChange, Event
 
 
 class EpisodePublisher:
@@ -31,6 +32,8 @@ class EpisodePublisher:
         self._conditions = conditions
         self._numbers = CounterFile(path, "next_episode", without="episodes go on from what trainer_node has seen")
         self._publisher = topics.EPISODE_EVENT.create_publisher(node)
+        self.started = 0
+        """The stamp of the newest start of an episode, ns."""
 
     def next_number(self, run_id: str) -> int:
         """Returns the first episode number that the run has not used, or 0 if the file cannot be read."""
@@ -49,12 +52,14 @@ class EpisodePublisher:
         else:
             self._conditions.clear_condition(condition_table.EPISODE_NOT_STORED)
 
-    def publish(self, run_id: str, changes: Sequence[EpisodeChange]) -> None:
+    def publish(self, run_id: str, changes: Sequence[EpisodeChange], *, started: int | None = None) -> None:
         """Logs and publishes changes of an episode.
 
         Args:
             run_id: the run of the episode.
             changes: the changes, in their order.
+            started: the stamp, ns, of a start that is published again. It confirms nothing anew to robot_node, and
+                policy_node need not wait for newer readings.
         """
         for change in changes:
             self._node.get_logger().info(f"episode {change.episode} {change.event.name} {change.message}")
@@ -72,4 +77,7 @@ class EpisodePublisher:
                 message=change.message,
             )
             event.header.stamp = self._node.get_clock().now().to_msg()
+            if change.event is Event.STARTED:
+                self.started = time_to_ns(event.header.stamp) if started is None else started
+                event.header.stamp = time_from_ns(self.started)
             self._publisher.publish(event)

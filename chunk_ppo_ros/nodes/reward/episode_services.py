@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from contextlib import AbstractContextManager, nullcontext
 from typing import Protocol
 
 from chunk_ppo_msgs.srv import EndEpisode
@@ -36,7 +37,13 @@ class EpisodeAnswers(Protocol):
         """Begins the reset anew."""
 
 
-def serve_episodes(node: Node, calls: OperatorCalls, answers: EpisodeAnswers) -> None:
+def serve_episodes(
+    node: Node,
+    calls: OperatorCalls,
+    answers: EpisodeAnswers,
+    *,
+    whole: Callable[[], AbstractContextManager[None]] = nullcontext,
+) -> None:
     """Offers the services start_episode, end_episode, pause, reset_done and reset.
 
     A pause also stops a scripted motion of robot_node, which moves between episodes, where no event tells of a pause.
@@ -45,28 +52,33 @@ def serve_episodes(node: Node, calls: OperatorCalls, answers: EpisodeAnswers) ->
         node: the node that offers the services.
         calls: serves, and publishes what was asked and answered.
         answers: does what is asked for.
+        whole: gives a context in which what one call does belongs together.
     """
 
+    def answer(action: Callable[[], str]) -> tuple[bool, str]:
+        with whole():
+            return _answered(action)
+
     def on_start(_: Trigger.Request, response: Trigger.Response) -> Trigger.Response:
-        response.success, response.message = _answer(answers.start_episode)
+        response.success, response.message = answer(answers.start_episode)
         return response
 
     def on_end(request: EndEpisode.Request, response: EndEpisode.Response) -> EndEpisode.Response:
-        response.success, response.message = _answer(lambda: answers.end_episode(_operator_ending(request.outcome)))
+        response.success, response.message = answer(lambda: answers.end_episode(_operator_ending(request.outcome)))
         return response
 
     def on_pause(request: SetBool.Request, response: SetBool.Response) -> SetBool.Response:
-        response.success, response.message = _answer(lambda: answers.pause(request.data))
+        response.success, response.message = answer(lambda: answers.pause(request.data))
         if request.data and scripted_motion.service_is_ready():
             scripted_motion.call_async(Trigger.Request())
         return response
 
     def on_reset_done(_: Trigger.Request, response: Trigger.Response) -> Trigger.Response:
-        response.success, response.message = _answer(answers.reset_done)
+        response.success, response.message = answer(answers.reset_done)
         return response
 
     def on_reset(_: Trigger.Request, response: Trigger.Response) -> Trigger.Response:
-        response.success, response.message = _answer(answers.reset)
+        response.success, response.message = answer(answers.reset)
         return response
 
     scripted_motion = services.STOP_SCRIPTED_MOTION.create_client(node)
@@ -77,7 +89,7 @@ def serve_episodes(node: Node, calls: OperatorCalls, answers: EpisodeAnswers) ->
     calls.serve(services.RESET, on_reset)
 
 
-def _answer(action: Callable[[], str]) -> tuple[bool, str]:
+def _answered(action: Callable[[], str]) -> tuple[bool, str]:
     try:
         return True, action()
     except ValueError as error:

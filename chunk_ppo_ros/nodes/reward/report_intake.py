@@ -16,6 +16,8 @@ from chunk_ppo_ros.nodes.common.conditions import Conditions
 from chunk_ppo_ros.nodes.common.peers.message_origin import MessageOrigin, WithOrigin
 from chunk_ppo_ros.nodes.common.peers.publisher_guard import PublisherGuard
 from chunk_ppo_ros.nodes.common.subscriptions import subscribe
+from chunk_ppo_ros.nodes.reward.durable.run_log import RunLog
+from chunk_ppo_ros.nodes.reward.outcome_publisher import OutcomePublisher
 from chunk_ppo_ros.nodes.reward.run_records import RunRecords
 from chunk_ppo_ros.nodes.wire import reports, topics
 from chunk_ppo_ros.nodes.wire.arrays import time_to_ns
@@ -30,6 +32,8 @@ class ReportIntake:
         config: the configuration of rewards.
         records: the records of the run, which the reports go to.
         conditions: the conditions of the node.
+        outcomes: publishes how chunks ended, again where a report on a chunk comes again.
+        log: stores what is decided.
         on_report: is called after each report about a chunk, because the chunk may be complete then.
         guard: leaves out the rewards of a source that come from another node than its own; None makes one.
     """
@@ -40,6 +44,8 @@ class ReportIntake:
         config: RewardConfig,
         records: RunRecords,
         conditions: Conditions,
+        outcomes: OutcomePublisher,
+        log: RunLog,
         *,
         on_report: Callable[[], None],
         guard: PublisherGuard | None = None,
@@ -48,12 +54,13 @@ class ReportIntake:
         self._config = config
         self._records = records
         self._conditions = conditions
+        self._outcomes = outcomes
         self._guard = guard or PublisherGuard(node, conditions)
         self._on_report = on_report
-        topics.EXECUTION_RESULT.create_subscription(node, self._on_result)
-        topics.TASK_REWARD.create_subscription(node, WithOrigin(self._on_reward))
-        subscribe(node, conditions, topics.TAKEOVER_STATE, self._on_takeover_state)
-        topics.HUMAN_FEEDBACK.create_subscription(node, self._on_feedback)
+        topics.EXECUTION_RESULT.create_subscription(node, log.whole_call(self._on_result))
+        topics.TASK_REWARD.create_subscription(node, WithOrigin(log.whole_call(self._on_reward)))
+        subscribe(node, conditions, topics.TAKEOVER_STATE, log.whole_call(self._on_takeover_state))
+        topics.HUMAN_FEEDBACK.create_subscription(node, log.whole_call(self._on_feedback))
 
     def credit(self, feedback: float) -> None:
         """Adds feedback to the running chunk, or else to the last chunk, and logs which chunk it was."""
@@ -67,11 +74,15 @@ class ReportIntake:
             )
             return
         records.episodes.amend_reward(credit.reward_change)
+        if credit.amended is not None:
+            self._outcomes.amend(credit.id, credit.amended)
         self._logger.info(f"human_feedback {feedback:g} counts for chunk {credit.id.sequence_number}")
 
     def _on_result(self, message: msg.ExecutionResult) -> None:
-        self._records.join.add_execution(reports.execution_report(message), now=time.monotonic())
-        self._on_report()
+        stamp = time_to_ns(message.header.stamp)
+        if not self._outcomes.repeat_at(stamp):  # robot_node has not heard of the outcome
+            self._records.join.add_execution(reports.execution_report(message), now=time.monotonic())
+            self._on_report()
 
     def _on_reward(self, message: msg.TaskReward, origin: MessageOrigin) -> None:
         if message.source not in self._config.sources:
@@ -80,8 +91,9 @@ class ReportIntake:
         if not self._guard.admits(topics.TASK_REWARD.name, origin, part=message.source):
             return
         stamp = time_to_ns(message.header.stamp)
-        self._records.join.add_source(stamp, reports.source_report(message), now=time.monotonic())
-        self._on_report()
+        if not self._outcomes.repeat_at(stamp):
+            self._records.join.add_source(stamp, reports.source_report(message), now=time.monotonic())
+            self._on_report()
 
     def _on_takeover_state(self, message: msg.TakeoverState) -> None:
         self._records.set_driver(human=message.human)

@@ -15,21 +15,27 @@ from rclpy.clock import Clock, ClockType
 from rclpy.context import Context
 from rclpy.node import Node
 
-from chunk_ppo_ros.core.execution import Status
-from chunk_ppo_ros.core.types import ChunkId
+from chunk_ppo_ros.data.store import Store
+from chunk_ppo_ros.nodes.common import condition_table
 from chunk_ppo_ros.nodes.common.conditions import Conditions
 from chunk_ppo_ros.nodes.common.peers.foreign_publishers import RunGuard
 from chunk_ppo_ros.nodes.common.peers.publisher_guard import PublisherGuard
 from chunk_ppo_ros.nodes.common.runner import run_node
 from chunk_ppo_ros.nodes.common.subscriptions import subscribe
+from chunk_ppo_ros.nodes.reward.chunk_intake import ChunkIntake
+from chunk_ppo_ros.nodes.reward.chunk_referee import ChunkReferee
+from chunk_ppo_ros.nodes.reward.durable import restoration
+from chunk_ppo_ros.nodes.reward.durable.history import History, read_history
+from chunk_ppo_ros.nodes.reward.durable.run_log import RunLog
 from chunk_ppo_ros.nodes.reward.episode_control import EpisodeControl
+from chunk_ppo_ros.nodes.reward.outcome_publisher import OutcomePublisher
 from chunk_ppo_ros.nodes.reward.report_intake import ReportIntake
-from chunk_ppo_ros.nodes.reward.reward_watch import RewardWatch
-from chunk_ppo_ros.nodes.reward.run_records import Closing, RunRecords
+from chunk_ppo_ros.nodes.reward.reward_watch import Restart, RewardWatch, Role
+from chunk_ppo_ros.nodes.reward.run_records import RunRecords
 from chunk_ppo_ros.nodes.reward.transition_outbox import TransitionOutbox
-from chunk_ppo_ros.nodes.wire import conversions, parameters, topics
-from chunk_ppo_ros.nodes.wire.arrays import time_to_ns
-from chunk_ppo_ros.rewards import chunk_join, episodes, referee
+from chunk_ppo_ros.nodes.reward.unfinished_chunks import UnfinishedChunks
+from chunk_ppo_ros.nodes.wire import parameters, topics
+from chunk_ppo_ros.rewards import episodes
 from chunk_ppo_ros.rewards.episodes import Ending, Phase
 from chunk_ppo_ros.rewards.terms import check_settings
 
@@ -41,27 +47,38 @@ class RewardNode(Node):
 
     def __init__(self, *, context: Context | None = None) -> None:
         super().__init__("reward_node", context=context)
-        self._config = parameters.declare(self, "model", "ppo", "env", "episode", "reward", "run", "deploy")
-        reward = self._config.reward
-        check_settings(reward)
-        self._records = RunRecords(self._config, prompt_for=lambda episode: self._control.prompt_of(episode))
-        conditions = Conditions(self)
-        self._watch = RewardWatch(self, reward, conditions, announcer=self._config.deploy.announcer)
-        self._publisher_guard = PublisherGuard(self, conditions)
-        self.outbox = TransitionOutbox(self, conditions, self._publisher_guard)
+        self._config = config = parameters.declare(self, "model", "ppo", "env", "episode", "reward", "run", "deploy")
+        check_settings(config.reward)
+        self._records = records = RunRecords(config, prompt_for=lambda episode: self._control.prompt_of(episode))
+        self._conditions = conditions = Conditions(self)
+        self._store = Store(config.run.folder / "store" / "reward", name="reward")
+        self._log = log = RunLog(self, conditions, self._store)
+        log.open()
+        self._watch = RewardWatch(self, config.reward, conditions, announcer=config.deploy.announcer)
+        self._publisher_guard = guard = PublisherGuard(self, conditions)
+        self.outbox = TransitionOutbox(self, conditions, log, guard)
+        outcomes = OutcomePublisher(self, log)
         self._control = EpisodeControl(
-            self, self._config, self._records, self.outbox, conditions, refuse=self._refuse, deliver=self._deliver
+            self, config, records, self.outbox, outcomes, log, conditions, deliver=self._deliver
         )
         self._director = self._control.director
+        self._unfinished = UnfinishedChunks(records, self._director, log, now=time.monotonic())
+        log.find_progress = lambda: restoration.progress_of(records, self._director, self._watch.peers)
         self._guard = RunGuard(self, conditions)
-        self._outcomes = topics.CHUNK_OUTCOME.create_publisher(self)
-        subscribe(self, conditions, topics.POLICY_VERSION, self._on_version)
-        for topic, on_message in ((topics.ACTION_CHUNK, self._on_chunk), (topics.BOOTSTRAP, self._on_bootstrap)):
-            topic.create_subscription(self, self._publisher_guard.only_from_one(topic.name, on_message))
-        self._intake = ReportIntake(
-            self, reward, self._records, conditions, on_report=self._advance, guard=self._publisher_guard
+        subscribe(self, conditions, topics.POLICY_VERSION, log.whole_call(self._on_version))
+        self._referee = ChunkReferee(
+            config,
+            records,
+            self._director,
+            outcomes,
+            was_stopped=self._watch.was_stopped,
+            credit=lambda feedback: self._intake.credit(feedback),
         )
-        self.create_timer(TICK, self._tick, clock=Clock(clock_type=ClockType.STEADY_TIME))
+        ChunkIntake(self, records, self._director, outcomes, log, guard, on_chunk=self._advance, on_value=self._deliver)
+        self._intake = ReportIntake(
+            self, config.reward, records, conditions, outcomes, log, on_report=self._advance, guard=guard
+        )
+        self.create_timer(TICK, log.whole_call(self._tick), clock=Clock(clock_type=ClockType.STEADY_TIME))
 
     @property
     def human_drives(self) -> bool:
@@ -79,7 +96,7 @@ class RewardNode(Node):
         self._control.note_version(version)
         self._director.final = version.final
         closing = records.closing
-        if closing is not None and records.versions.get(closing.id.sequence_number) != version.version:
+        if closing is not None and closing.version != version.version:
             # Chunks of another version get no value any more and are not trained on.
             self._director.close(closing.ending, closing.message)
         if version.final and records.episodes.phase is not Phase.IDLE:
@@ -89,120 +106,36 @@ class RewardNode(Node):
         records = self._records
         if records.run_id:
             self._director.publish(records.episodes.end(Ending.DISCARDED, f"run {version.run_id} began"))
+        history = read_history(self._store.folder, version.run_id)
+        for damage in history.damages:
+            self._conditions.raise_condition(condition_table.STORE_DAMAGED, damage=damage)
+        self._log.begin_run(version.run_id, history.ledger)
         self.outbox.begin_run(version.run_id)
-        next_episode = max(version.next_episode, self._director.next_number(version.run_id))
+        stored = history.progress.standing.episode + 1 if history.progress is not None else 0
+        next_episode = max(version.next_episode, self._director.next_number(version.run_id), stored)
         records.begin(version.run_id, next_episode=next_episode)
         self._control.begin_run(version.run_id)
+        self._go_on(history, version)
+
+    def _go_on(self, history: History, version: msg.PolicyVersion) -> None:
+        """Goes on with what an earlier process has stored of the run that begins, or with its next episode."""
+        records, progress = self._records, history.progress
+        restoration.restore_chunks(history, records, self._director, self.outbox)
+        if progress is not None:
+            self._watch.expect(progress.peers, now=time.monotonic())
+            if restoration.go_on(progress, records, self._director, is_real=self._config.env.is_real):
+                return
+            self._director.publish([change for change in progress.changes if change.event is episodes.Event.ENDED])
         self.get_logger().info(f"run {records.run_id} begins with episode {records.episodes.episode + 1}")
         if not version.final:
             self._director.next_episode("the run begins")
 
     # The methods below handle chunks.
 
-    def _on_chunk(self, message: msg.ActionChunk) -> None:
-        records = self._records
-        if message.run_id != records.run_id:
-            self.get_logger().warning(f"chunk {message.sequence_number} of run '{message.run_id}' is not used")
-            return
-        id, stamp = conversions.chunk_id(message), time_to_ns(message.header.stamp)
-        if not records.is_current(id):
-            self._refuse(id, stamp, "its episode is over")
-            return
-        try:
-            chunk = conversions.chunk_from_message(message)
-            records.assembler.add_chunk(id, chunk)
-        except ValueError as error:
-            self._refuse(id, stamp, f"malformed action_chunk: {error}")
-            self._director.spoil(f"malformed action_chunk {id.sequence_number}: {error}")
-            return
-        records.versions[id.sequence_number] = message.policy_version
-        records.join.add_chunk(stamp, id, chunk.actions, chunk.num_steps_asked, now=time.monotonic())
-        self._advance()
-
-    def _on_bootstrap(self, message: msg.Bootstrap) -> None:
-        records, number = self._records, message.sequence_number
-        if message.run_id != records.run_id or number not in records.versions:
-            return
-        if message.policy_version != records.versions[number]:
-            self.get_logger().error(
-                f"bootstrap of chunk {number} must come from version {records.versions[number]}, got "
-                f"{message.policy_version}; it is not used"
-            )
-            return
-        try:
-            observation, value = conversions.bootstrap_from_message(message)
-        except ValueError as error:
-            self._director.spoil(f"malformed bootstrap of chunk {number}: {error}")
-            return
-        source = conversions.source_from_message(message.observation)
-        records.assembler.add_bootstrap(number, observation, value, source)
-        closing = records.closing
-        if closing is not None and closing.id.sequence_number == number:
-            self._director.close(closing.ending, closing.message)
-        self._deliver()
-
     def _advance(self) -> None:
         """Decides how chunks ended whose reports are complete, and sends complete transitions."""
-        for joined in self._records.join.pop_complete():
-            self._decide(joined)
+        self._referee.decide_complete()
         self._deliver()
-
-    def _decide(self, joined: chunk_join.Joined) -> None:
-        """Decides how a chunk ended.
-
-        The discarding of the episode, or a pause, is published before the outcome, so that policy_node does not go on.
-        """
-        records, id, execution = self._records, joined.chunk.id, joined.execution
-        judged = self._judge(joined)
-        failed = judged.robot_fault and execution.status is Status.FAULT
-        if records.mark is None and (failed or self._watch.was_stopped(execution.status)):
-            self._director.fail(judged.reason)
-        elif judged.robot_fault:
-            self._director.spoil(judged.reason)
-        elif not judged.valid and execution.status in (Status.REFUSED, Status.LIMITED):
-            self._director.note_refusal(judged.reason)
-        self._publish_outcome(id, judged)
-        records.assembler.add_outcome(id, judged.outcome)
-        if judged.valid:
-            self._count(id, judged, human_driven=execution.human_driven)
-        elif joined.feedback is not None:
-            self._intake.credit(joined.feedback)
-        if records.mark is not None:
-            self._director.apply_mark(records.mark)
-
-    def _judge(self, joined: chunk_join.Joined) -> referee.JudgedChunk:
-        config, records = self._config, self._records
-        num_steps = 0 if joined.execution.human_driven else joined.execution.num_steps
-        limit = records.episodes.num_steps + num_steps >= config.max_episode_steps
-        judged = referee.judge(joined, config=config.reward, time_limit_reached=limit)
-        if records.mark is not None and judged.valid:
-            judged = judged.marked(success=records.mark.ending is Ending.SUCCESS, config=config.reward)
-        return judged
-
-    def _count(self, id: ChunkId, judged: referee.JudgedChunk, *, human_driven: bool) -> None:
-        """Adds a valid chunk to its episode. The time limit counts only the policy's steps."""
-        records, outcome = self._records, judged.outcome
-        records.last = None if outcome.cut_by_takeover else id
-        if not outcome.fault:
-            self._director.forget_failures()
-        records.episodes.add_chunk(outcome.reward, num_steps=0 if human_driven else outcome.num_steps)
-        if records.mark is not None:
-            return
-        ending, message = judged.ending()
-        if outcome.terminated:
-            self._director.close(ending, message)
-        elif outcome.truncated:
-            # The scene must not be reset until policy_node has sent its value, which is this chunk's next value.
-            records.closing = Closing(id, ending, message, since=time.monotonic())
-
-    def _publish_outcome(self, id: ChunkId, judged: referee.JudgedChunk) -> None:
-        self._outcomes.publish(
-            conversions.outcome_to_message(id, judged.outcome, valid=judged.valid, reason=judged.reason)
-        )
-
-    def _refuse(self, id: ChunkId, stamp: int, reason: str) -> None:
-        """Publishes that a chunk cannot be trained on, whatever the robot did with it."""
-        self._publish_outcome(id, referee.void(reason, stamp=stamp))
 
     def _deliver(self) -> None:
         records = self._records
@@ -212,39 +145,73 @@ class RewardNode(Node):
         for gap in records.assembler.pop_gaps():
             records.versions.pop(gap.id.sequence_number, None)
             self.get_logger().info(f"chunk {gap.id.sequence_number} makes no transition: {gap.reason}")
-        self.outbox.send_due(time.monotonic())
+        self._log.publish(lambda: self.outbox.send_due(time.monotonic()))
 
     # The methods below run at every tick.
 
     def _tick(self) -> None:
-        self._control.tick(time.monotonic())
+        now = time.monotonic()
+        self._log.tick(now)
         self._publisher_guard.watch()
+        self._control.tick(now)
         if self._director.final:
+            self.outbox.send_due(now)
             return
         if (refused := self._guard.take_refused()) is not None:
             self._on_version(refused)
-        now, records, delivery = time.monotonic(), self._records, self.outbox.delivery
         self.outbox.send_due(now)
-        for name in self._watch.restarted(now):
-            if records.episodes.phase is not Phase.IDLE:
-                self._director.discard(f"{name} was started anew")
+        for restart in self._watch.restarted(now):
+            self._on_restart(restart, now)
+        self._unfinished.tick(now)
+        self._deliver()
+        records, delivery = self._records, self.outbox.delivery
         self._watch.look_for_silence(
             now,
             join=records.join,
             unacknowledged_for=delivery.silent_for(now),
-            bootstrap_due_for=0.0 if records.closing is None else now - records.closing.since,
+            bootstrap_due_for=0.0 if records.closing is None else now - records.closing_since,
         )
+        self._hold_or_release()
+
+    def _on_restart(self, restart: Restart, now: float) -> None:
+        """Lets the episode end where robot or scene have lost their state, and go on otherwise.
+
+        Beside a robot it goes on when a person has looked. A source of rewards judges again what it is told again.
+        """
+        phase, name = self._records.episodes.phase, restart.name
+        if restart.has_lost_the_robot and phase is Phase.RUNNING:
+            self._unfinished.wait_anew(now)
+            self._director.interrupt(f"{name} died and was started anew")
+        elif restart.has_lost_the_robot:
+            self._control.reset_again(f"{name} was started anew")
+        elif restart.role is Role.POLICY:
+            self._unfinished.wait_anew(now)
+            if self._config.env.is_real and phase is Phase.RUNNING:
+                text = f"{name} was started anew; {restoration.LOOK}"
+                self._director.publish(self._records.episodes.hold(episodes.RESTART, text))
+
+    def _hold_or_release(self) -> None:
+        """Holds the policy while transitions wait for trainer_node, or decisions for the disk."""
+        delivery, announcer = self.outbox.delivery, self._config.deploy.announcer
         if delivery.full:
-            text = f"{len(delivery)} transitions wait for the answer of {self._config.deploy.announcer}"
-            self._director.publish(records.episodes.hold(episodes.DELIVERY, text))
+            self._hold(episodes.DELIVERY, f"{len(delivery)} transitions wait for the answer of {announcer}")
         elif delivery.eased:
-            self._director.publish(
-                records.episodes.release(episodes.DELIVERY, f"{self._config.deploy.announcer} answers")
-            )
+            self._release(episodes.DELIVERY, f"{announcer} answers")
+        if self._log.is_blocked:
+            self._hold(episodes.STORE, "what reward_node decides cannot be stored; make room on the disk")
+        else:
+            self._release(episodes.STORE, "what reward_node decides is stored again")
+
+    def _hold(self, reason: str, text: str) -> None:
+        self._director.publish(self._records.episodes.hold(reason, text))
+
+    def _release(self, reason: str, text: str) -> None:
+        self._director.publish(self._records.episodes.release(reason, text))
 
     def destroy_node(self) -> None:
         """Ends what a reset has started, stores the counts of the run, and destroys the node."""
         self._control.close()
+        self._log.close()
         super().destroy_node()
 
 

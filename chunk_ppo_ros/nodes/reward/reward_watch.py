@@ -2,6 +2,10 @@
 
 from __future__ import annotations
 
+import dataclasses
+import enum
+from collections.abc import Mapping
+
 from rclpy.node import Node
 from std_msgs.msg import Bool
 
@@ -13,8 +17,29 @@ from chunk_ppo_ros.nodes.common.peers.presence import PresenceWatch
 from chunk_ppo_ros.nodes.wire import topics
 from chunk_ppo_ros.rewards.chunk_join import ChunkJoin
 
-WATCHED_TOPICS = (topics.EXECUTION_RESULT.name, topics.TASK_REWARD.name, topics.ACTION_CHUNK.name)
-"""The topics whose publishers are the nodes that an episode depends on."""
+SIMULATOR = "sim_node"
+"""The node among the reward sources that has the scene."""
+
+
+class Role(enum.Enum):
+    """Lists what a node is for an episode. Each value is the topic by whose publisher the node is known."""
+
+    ROBOT = topics.EXECUTION_RESULT.name
+    SOURCE = topics.TASK_REWARD.name
+    POLICY = topics.ACTION_CHUNK.name
+
+
+@dataclasses.dataclass(frozen=True)
+class Restart:
+    """Says that a node was started anew, so that it has lost what it had in memory."""
+
+    name: str
+    role: Role
+
+    @property
+    def has_lost_the_robot(self) -> bool:
+        """Whether robot and scene may not be where they were, so that the episode cannot go on."""
+        return self.role is Role.ROBOT or self.name == SIMULATOR
 
 
 class RewardWatch:
@@ -33,7 +58,7 @@ class RewardWatch:
         self._config = config
         self._announcer = announcer
         self._conditions = conditions
-        self._presence = PresenceWatch(node, WATCHED_TOPICS)
+        self._presence = {role: PresenceWatch(node, [role.value]) for role in Role}
         self._is_stopped = False  # whether there is an emergency stop
         topics.EMERGENCY_STOP_STATE.create_subscription(node, self._on_stop)
 
@@ -44,16 +69,34 @@ class RewardWatch:
     def _on_stop(self, message: Bool) -> None:
         self._is_stopped = message.data
 
-    def restarted(self, now: float) -> list[str]:
+    @property
+    def peers(self) -> dict[str, str]:
+        """Which processes have robot and scene, by topic and name, for a reward_node that is started anew."""
+        return {
+            f"{topic} {name}": identity.hex()
+            for role, presence in self._presence.items()
+            for (topic, name), identity in presence.identities.items()
+            if Restart(name, role).has_lost_the_robot
+        }
+
+    def expect(self, peers: Mapping[str, str], *, now: float) -> None:
+        """Takes which processes an earlier reward_node has known, so that others count as started anew."""
+        for key, identity in peers.items():
+            topic, name = key.split()
+            self._presence[Role(topic)].expect(topic, name, bytes.fromhex(identity), now=now)
+
+    def restarted(self, now: float) -> list[Restart]:
         """Returns the nodes that were started anew since the last call, and so have lost their state."""
-        names = []
-        for change in self._presence.update(now):
-            if change.present:
-                names.append(change.name)
-                self._conditions.clear_condition(condition_table.NODE_LEFT, name=change.name)
-            else:
-                self._conditions.raise_condition(condition_table.NODE_LEFT, name=change.name)
-        return names
+        restarts = []
+        for role, presence in self._presence.items():
+            for change in presence.update(now):
+                if change.present:
+                    self._conditions.clear_condition(condition_table.NODE_LEFT, name=change.name)
+                else:
+                    self._conditions.raise_condition(condition_table.NODE_LEFT, name=change.name)
+                if change.is_anew:
+                    restarts.append(Restart(change.name, role))
+        return restarts
 
     def look_for_silence(
         self, now: float, *, join: ChunkJoin, unacknowledged_for: float, bootstrap_due_for: float

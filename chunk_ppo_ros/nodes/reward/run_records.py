@@ -2,45 +2,18 @@
 
 from __future__ import annotations
 
-import dataclasses
 from collections.abc import Callable
 
 from chunk_ppo_ros.config import TrainConfig
 from chunk_ppo_ros.core import seeds
 from chunk_ppo_ros.core.types import ChunkId
 from chunk_ppo_ros.rewards.assembler import TransitionAssembler
+from chunk_ppo_ros.rewards.bookkeeping.episode_progress import Closing, Mark
 from chunk_ppo_ros.rewards.chunk_join import ChunkJoin
-from chunk_ppo_ros.rewards.episodes import Ending, Episodes, Phase
+from chunk_ppo_ros.rewards.episodes import Episodes, Phase
 
-
-@dataclasses.dataclass(frozen=True)
-class Mark:
-    """The operator's decision on how the running episode ends.
-
-    Attributes:
-        ending: how the episode ends, SUCCESS or FAILURE.
-        message: why, in words.
-    """
-
-    ending: Ending
-    message: str
-
-
-@dataclasses.dataclass(frozen=True)
-class Closing:
-    """An episode that has ended by its time limit, and waits for the value of the observation after it.
-
-    Attributes:
-        id: the last chunk of the episode.
-        ending: how the episode ends.
-        message: why, in words.
-        since: the time since which it waits, in seconds of a steady clock.
-    """
-
-    id: ChunkId
-    ending: Ending
-    message: str
-    since: float
+NUM_INTERRUPTED = 8
+"""The number of interrupted episodes that are remembered, because their last chunks may arrive late."""
 
 
 class RunRecords:
@@ -59,8 +32,12 @@ class RunRecords:
         versions: the policy version of each chunk that may become a transition, by sequence number.
         mark: the operator's decision on the running episode, or None. It is kept until the episode ends.
         closing: the episode that waits for a value, or None.
+        closing_since: the time since which it waits, in seconds of a steady clock.
         last: the last valid chunk of the running episode, which gets feedback and marks, or None.
         human_drives: whether a human drives now.
+        interrupted: the newest episodes that the death of a node interrupted.
+        running_when_robot_died: the number of chunks of the run that were running when robot_node or the simulator
+            died.
     """
 
     def __init__(self, config: TrainConfig, *, prompt_for: Callable[[int], str]) -> None:
@@ -82,6 +59,9 @@ class RunRecords:
         self.episodes = Episodes(next_episode=next_episode, seed=self._seed, prompt=self._prompt_for)
         self.episodes.human_drives(self.human_drives)
         self.versions: dict[int, int] = {}
+        self.interrupted: tuple[int, ...] = ()
+        self.running_when_robot_died = 0
+        self.closing_since = 0.0
         self.forget_ending()
 
     def forget_ending(self) -> None:
@@ -89,6 +69,10 @@ class RunRecords:
         self.mark: Mark | None = None
         self.closing: Closing | None = None
         self.last: ChunkId | None = None
+
+    def note_interrupted(self) -> None:
+        """Remembers that the death of a node interrupts the present episode."""
+        self.interrupted = (*self.interrupted, self.episodes.episode)[-NUM_INTERRUPTED:]
 
     def set_driver(self, *, human: bool) -> None:
         """Records who drives. When a human takes over, marks and feedback no longer go to the policy's last chunk."""

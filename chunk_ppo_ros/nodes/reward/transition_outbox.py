@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable
+
 from chunk_ppo_msgs import msg
 from rclpy.node import Node
 
@@ -9,6 +11,7 @@ from chunk_ppo_ros.core.types import DEFAULT_SENDER, Transition
 from chunk_ppo_ros.nodes.common.conditions import Conditions
 from chunk_ppo_ros.nodes.common.peers.publisher_guard import PublisherGuard
 from chunk_ppo_ros.nodes.common.subscriptions import subscribe
+from chunk_ppo_ros.nodes.reward.durable.run_log import RunLog
 from chunk_ppo_ros.nodes.wire import conversions, topics
 from chunk_ppo_ros.rewards.delivery import Delivery
 
@@ -16,17 +19,19 @@ _SETTLED = (msg.TransitionAck.ACCEPTED, msg.TransitionAck.DUPLICATE, msg.Transit
 
 
 class TransitionOutbox:
-    """Delivers transitions. It keeps each one until the trainer acknowledges it or its episode is discarded.
+    """Delivers transitions. Each is stored, and kept until the trainer acknowledges it or its episode is discarded.
 
     Args:
         node: the node that publishes on `transition` and listens on `transition_ack`.
         conditions: the conditions of the node.
+        log: stores transitions before they are sent.
         guard: leaves out acknowledgments of other nodes than the trainer, which would make transitions forgotten;
             None makes one.
     """
 
-    def __init__(self, node: Node, conditions: Conditions, guard: PublisherGuard | None = None) -> None:
+    def __init__(self, node: Node, conditions: Conditions, log: RunLog, guard: PublisherGuard | None = None) -> None:
         self._logger = node.get_logger()
+        self._log = log
         self._run_id = ""
         self._delivery: Delivery[msg.Transition] = Delivery()
         self._publisher = topics.TRANSITION.create_publisher(node)
@@ -47,13 +52,20 @@ class TransitionOutbox:
         self._delivery = Delivery()
 
     def add(self, transition: Transition) -> None:
-        """Queues a transition for sending."""
-        self._delivery.add(transition.id.sequence_number, conversions.transition_to_message(transition))
+        """Stores a transition, and queues it for sending as soon as it is stored."""
+        message, delivery = conversions.transition_to_message(transition), self._delivery
+        self._log.store_transition(message)
+        self._log.publish(lambda: delivery.add(message.chunk.sequence_number, message))
 
-    def discard_episode(self, episode: int) -> int:
-        """Withdraws the transitions of an episode that are not acknowledged yet, and returns their number."""
+    def restore(self, messages: Iterable[msg.Transition]) -> None:
+        """Queues transitions that an earlier process has stored."""
+        for message in messages:
+            self._delivery.add(message.chunk.sequence_number, message)
+
+    def discard_episode(self, episode: int) -> list[int]:
+        """Withdraws the transitions of an episode that are not acknowledged yet, and returns their numbers."""
         queued = [message.chunk for message in self._delivery.payloads() if message.chunk.episode == episode]
-        return len(self._delivery.remove([chunk.sequence_number for chunk in queued]))
+        return self._delivery.remove([chunk.sequence_number for chunk in queued])
 
     def send_due(self, now: float) -> None:
         """Publishes the transitions that are due at `now`, in seconds of a steady clock."""
@@ -67,7 +79,10 @@ class TransitionOutbox:
             self._delivery.postpone(ack.sequence_number)
             return
         settled = self._delivery.settle(ack.sequence_number)
-        if settled is None or ack.status in _SETTLED:
+        if settled is None:
+            return
+        self._log.settle(ack)
+        if ack.status in _SETTLED:
             return
         text = f"trainer_node refused transition {ack.sequence_number}: {ack.message}"
         if ack.status == msg.TransitionAck.REFUSED_VERSION:

@@ -14,10 +14,14 @@ program without ROS keeps such a name. They name no node."""
 
 @dataclasses.dataclass(frozen=True)
 class PresenceChange:
-    """Says that a node has left (`present` is false), or that a node of this name was started anew."""
+    """Says that a node has left (`present` is false), or is back.
+
+    `is_anew` says that it is another process than before. Otherwise the connection to it was broken.
+    """
 
     name: str
     present: bool
+    is_anew: bool = False
 
 
 class PresenceWatch:
@@ -40,6 +44,24 @@ class PresenceWatch:
         self._identities: dict[tuple[str, str], set[bytes]] = {}
         self._last_seen: dict[tuple[str, str], float] = {}
         self._gone: set[tuple[str, str]] = set()
+        self._newest: dict[tuple[str, str], bytes] = {}
+
+    @property
+    def identities(self) -> dict[tuple[str, str], bytes]:
+        """The identity of the newest publisher of each topic and node."""
+        return dict(self._newest)
+
+    def expect(self, topic: str, name: str, identity: bytes, *, now: float) -> None:
+        """Takes the publisher that an earlier process has known, so that another one counts as started anew.
+
+        Args:
+            topic: the topic.
+            name: the node.
+            identity: the identity of its publisher.
+            now: the time in seconds of a steady clock.
+        """
+        key = (topic, name)
+        self._identities[key], self._newest[key], self._last_seen[key] = {identity}, identity, now
 
     def update(self, now: float) -> list[PresenceChange]:
         """Returns what has changed since the last call. The first appearance of a node is not a change.
@@ -56,11 +78,15 @@ class PresenceWatch:
                 continue
             key, identity = (topic, info.node_name), bytes(info.endpoint_gid)
             known = self._identities.setdefault(key, {identity})
+            self._newest.setdefault(key, identity)
             self._last_seen[key] = now
-            if identity not in known or key in self._gone:
+            is_anew = identity not in known
+            if is_anew:
+                self._newest[key] = identity
+            if is_anew or key in self._gone:
                 known.add(identity)
                 self._gone.discard(key)
-                changes.append(PresenceChange(info.node_name, present=True))
+                changes.append(PresenceChange(info.node_name, present=True, is_anew=is_anew))
         for key, last_seen in self._last_seen.items():
             if key[0] == topic and now - last_seen > self._patience and key not in self._gone:
                 self._gone.add(key)

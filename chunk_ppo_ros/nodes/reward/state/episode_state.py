@@ -113,6 +113,7 @@ class EpisodeStatePublisher:
             total_reward=episodes.total_reward,
             counts=[msg.EpisodeCounts(**dataclasses.asdict(each)) for each in self._books.counts.by_prompt],
             times=msg.RunTimes(**dataclasses.asdict(self._books.times.times)),
+            running_when_robot_died=records.running_when_robot_died,
         )
         state.header.stamp = self._node.get_clock().now().to_msg()
         return state
@@ -125,7 +126,9 @@ class EpisodeStatePublisher:
         level = max(self._conditions.level, DiagnosticStatus.WARN if wait.command else DiagnosticStatus.OK)
         message = "; ".join([where, *waits, *self._conditions.texts])
         status = DiagnosticStatus(name=self._node.get_name(), level=level, message=message)
-        status.values = key_values({"waits for": wait.text, "command": wait.command})
+        died = str(self._records.running_when_robot_died)
+        values = {"waits for": wait.text, "command": wait.command, "chunks running when robot_node died": died}
+        status.values = key_values(values)
         array = DiagnosticArray(status=[status])
         array.header.stamp = self._node.get_clock().now().to_msg()
         return array

@@ -21,7 +21,8 @@ STORE_PERIOD = 5.0
 class RunBooks:
     """The counts and times of the present run.
 
-    They are stored when an episode ends, every `STORE_PERIOD` seconds, and when the node is closed.
+    `note` says when they are to be stored. They are also stored every `STORE_PERIOD` seconds, and when the node is
+    closed.
 
     Args:
         node: the node, whose logger is used.
@@ -36,6 +37,7 @@ class RunBooks:
         self._path = path
         self._stored = now
         self._run_id = ""
+        self._last_ended = -1  # the newest episode that is counted
         self.counts = EpisodeCounts()
         self.times = RunTimes(now=now)
 
@@ -45,16 +47,22 @@ class RunBooks:
             self.store(now)
         self._run_id = run_id
         try:
-            counts, times = self._read(run_id)
+            counts, times, self._last_ended = self._read(run_id)
         except (OSError, TypeError, ValueError, KeyError) as error:
             self._logger.error(f"{self._path} cannot be read, counts and times of the run begin at 0: {error}")
-            counts, times = EpisodeCounts(), Times()
+            counts, times, self._last_ended = EpisodeCounts(), Times(), -1
         self.counts, self.times = counts, RunTimes(times, now=now)
 
-    def note(self, change: EpisodeChange, *, now: float) -> None:
-        """Counts a change of an episode."""
-        if self.counts.add(change):
-            self.store(now)
+    def note(self, change: EpisodeChange) -> bool:
+        """Counts a change of an episode, unless it was counted before the node was started anew.
+
+        Returns:
+            Whether the counts have changed, so that they are to be stored.
+        """
+        if change.episode <= self._last_ended or not self.counts.add(change):
+            return False
+        self._last_ended = change.episode
+        return True
 
     def update(self, activity: Activity, *, moves: bool, now: float) -> None:
         """Adds up the time; see `RunTimes.update`. Stores it every few seconds."""
@@ -71,6 +79,7 @@ class RunBooks:
             "run_id": self._run_id,
             "counts": [dataclasses.asdict(each) for each in self.counts.by_prompt],
             "times": dataclasses.asdict(self.times.times),
+            "last_ended": self._last_ended,
         }
         try:
             write_checked_json(self._path, content)
@@ -79,16 +88,16 @@ class RunBooks:
         else:
             self._conditions.clear_condition(condition_table.RUN_BOOKS_NOT_STORED)
 
-    def _read(self, run_id: str) -> tuple[EpisodeCounts, Times]:
+    def _read(self, run_id: str) -> tuple[EpisodeCounts, Times, int]:
         """Returns what the file says of a run.
 
         Raises:
             OSError, TypeError, ValueError, KeyError: where the file exists and is not one that `store` has written.
         """
         if not self._path.exists():
-            return EpisodeCounts(), Times()
+            return EpisodeCounts(), Times(), -1
         stored = read_checked_json(self._path)
         if stored["run_id"] != run_id:
-            return EpisodeCounts(), Times()
+            return EpisodeCounts(), Times(), -1
         counts = EpisodeCounts(PromptCounts(**each) for each in stored["counts"])
-        return counts, Times(**stored["times"])
+        return counts, Times(**stored["times"]), int(stored.get("last_ended", -1))

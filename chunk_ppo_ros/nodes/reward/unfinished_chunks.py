@@ -1,0 +1,56 @@
+"""Gives up the last chunks of interrupted episodes, if nobody has observed what follows them."""
+
+from __future__ import annotations
+
+from chunk_ppo_ros.core.types import ChunkId
+from chunk_ppo_ros.nodes.reward.durable.run_log import RunLog
+from chunk_ppo_ros.nodes.reward.episode_director import EpisodeDirector
+from chunk_ppo_ros.nodes.reward.run_records import RunRecords
+from chunk_ppo_ros.nodes.wire.arrays import time_to_ns
+from chunk_ppo_ros.rewards.chunk_records import Pending
+
+PATIENCE = 15.0
+"""The time in which policy_node sends again what it has stored, s of the steady clock. It does so every ten seconds."""
+
+
+class UnfinishedChunks:
+    """Looks at chunks that have ended, but whose episode was interrupted before the next value was known.
+
+    policy_node may have stored the next chunk, and sends it again. If it does not, the robot died before policy_node
+    has observed what follows the chunk, which therefore counts as running.
+
+    Args:
+        records: the records of the run.
+        director: directs the episodes.
+        log: knows the outcomes.
+        now: the present time of a steady clock, s.
+    """
+
+    def __init__(self, records: RunRecords, director: EpisodeDirector, log: RunLog, *, now: float) -> None:
+        self._records = records
+        self._director = director
+        self._log = log
+        self._since = now
+
+    def wait_anew(self, now: float) -> None:
+        """Waits for policy_node from now on, because an episode was interrupted or policy_node was started anew."""
+        self._since = now
+
+    def tick(self, now: float) -> None:
+        """Gives up the chunks that get no next value any more. `now` is the present time, s."""
+        records = self._records
+        for id in records.assembler.pending():
+            if id.episode in records.interrupted and self._is_hopeless(id, now):
+                known = self._log.ledger.find(id.sequence_number)
+                if known is not None:
+                    records.assembler.give_up(id)
+                    records.versions.pop(id.sequence_number, None)
+                    stamp = time_to_ns(known.outcome.header.stamp)
+                    self._director.void_running(id, stamp, "robot_node or the simulator died")
+
+    def _is_hopeless(self, id: ChunkId, now: float) -> bool:
+        record = self._records.assembler.records.get(id.sequence_number)
+        following = self._records.assembler.records.get(id.sequence_number + 1)
+        has_ended = isinstance(record, Pending) and record.outcome is not None
+        is_followed = following is not None and following.id.episode != id.episode
+        return has_ended and (is_followed or now - self._since > PATIENCE)
