@@ -53,7 +53,7 @@ def evidence(**changes: object) -> Evidence:
         told=(),
         trained={1: [0, 1, 2]},
         waiting=frozenset({3}),
-        set_aside=frozenset(),
+        set_aside={},
         stored={number: frozenset({stored(number)}) for number in range(4)},
         in_stores=frozenset({4}),
         deaths=(),
@@ -124,6 +124,12 @@ def test_a_chunk_that_the_robot_calls_interrupted_is_lost_unless_the_robot_died(
     heard = [*evidence().heard[:7], dataclasses.replace(result(3, steps=0), status=INTERRUPTED), *evidence().heard[8:]]
     assert wrong(judge(heard=heard, waiting=frozenset())) == {"lost": 1}
     assert wrong(judge(heard=heard, waiting=frozenset(), deaths=[Death(3.2, ("robot_node",))])) == {}
+
+
+def test_a_chunk_that_was_set_aside_is_told_apart() -> None:
+    verdict = judge(waiting=frozenset(), set_aside={STAMP + 3: "its value is not finite"})
+    assert wrong(verdict) == {} and verdict.counts["set aside"] == 1
+    assert verdict.set_aside == ("chunk 3 was set aside: its value is not finite",)
 
 
 def test_a_chunk_that_policy_node_has_stored_and_not_sent_is_not_lost() -> None:

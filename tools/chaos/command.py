@@ -90,7 +90,7 @@ def judged(campaign: Campaign, options: argparse.Namespace, folder: Path) -> boo
         campaign, checkpoints=folder / "checkpoints" / RUN, stores=folder / "runs" / RUN / "store", kept=folder / KEPT
     )
     verdict = Judge(evidence).verdict()
-    for line in (*verdict.lost, *verdict.trained_twice, *verdict.contradictions):
+    for line in (*verdict.set_aside, *verdict.lost, *verdict.trained_twice, *verdict.contradictions):
         say(line)
     say(", ".join(f"{fate} {number}" for fate, number in sorted(verdict.counts.items())))
     counted = [heard.count for heard in campaign.witness.messages if heard.topic == "episode_state"][-1:]

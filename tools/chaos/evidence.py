@@ -73,18 +73,20 @@ def collect(campaign: Campaign, *, checkpoints: Path, stores: Path, kept: Path) 
         kept: the folder with links to all segments that there were.
     """
     trained = trained_of(checkpoints)
-    stored: dict[int, set[StoredTransition]] = collections.defaultdict(set)
-    for record in _messages(kept / "journal"):
-        stored[record.number].add(_transition(deserialize_message(record.payload, msg.Transition)))
+    transitions: dict[int, set[StoredTransition]] = collections.defaultdict(set)
+    for record in _records(kept / "journal", TRANSITION):
+        transitions[record.number].add(_transition(deserialize_message(record.payload, msg.Transition)))
     consumed = {number for numbers in trained.updates.values() for number in numbers}
-    waiting = {record.number for record in _messages(stores / "journal")} - consumed
+    left_out = {record.number for record in _records(stores / "journal", LEFT_OUT)}
+    waiting = {record.number for record in _records(stores / "journal", TRANSITION)} - consumed - left_out
+    aside = {stored.stamp: f"number {number}" for number in left_out for stored in transitions.get(number, ())}
     return Evidence(
         heard=campaign.witness.messages,
         told=(*_results(_messages(kept / "robot")), *_sent(_messages(kept / "policy"))),
         trained=trained.updates,
         waiting=frozenset(waiting),
-        set_aside=frozenset(record.number for record in _messages(stores / "set_aside")),
-        stored={number: frozenset(found) for number, found in stored.items()},
+        set_aside={**aside, **dict(_set_aside(_messages(stores / "set_aside")))},
+        stored={number: frozenset(found) for number, found in transitions.items()},
         in_stores=frozenset(record.number for name in ("policy", "reward") for record in _messages(stores / name)),
         deaths=campaign.deaths,
         quiet_since=campaign.quiet_since,
@@ -97,6 +99,11 @@ def _messages(folder: Path) -> list[StoredRecord]:
     return [record for record in records_below(folder) if not record.kind & SETTLED]
 
 
+def _records(folder: Path, kind: int) -> list[StoredRecord]:
+    """Returns the records of a store of one kind."""
+    return [record for record in records_below(folder) if record.kind == kind]
+
+
 def _transition(message: msg.Transition) -> StoredTransition:
     """Returns what a transition says."""
     return StoredTransition(
@@ -105,6 +112,13 @@ def _transition(message: msg.Transition) -> StoredTransition:
         next_value=float(message.next_value),
         terminated=bool(message.outcome.terminated),
     )
+
+
+def _set_aside(records: Iterable[StoredRecord]) -> Iterator[tuple[int, str]]:
+    """Yields the stamp of each transition that was set aside, and the line that says why."""
+    for record in records:
+        why, _, message = record.payload.partition(b"\n")
+        yield _transition(deserialize_message(message, msg.Transition)).stamp, why.decode(errors="replace")
 
 
 def _results(records: Iterable[StoredRecord]) -> Iterator[Heard]:
@@ -121,5 +135,7 @@ def _sent(records: Iterable[StoredRecord]) -> Iterator[Heard]:
             yield Heard(topic, NEVER, **read_chunk(deserialize_message(record.payload, message_type)))
 
 
+TRANSITION, LEFT_OUT = 1, 2
+"""The kinds of the transitions in the trainer's journal, and of the marks of those that no update takes."""
 _SENT = {1: ("action_chunk", msg.ActionChunk), 2: ("bootstrap", msg.Bootstrap)}
 """The messages in policy_node's store by the kinds of their records."""

@@ -43,7 +43,7 @@ class Evidence:
         told: the messages in the stores of robot_node and policy_node, whose times are `NEVER`.
         trained: the sequence numbers that each update consumed, in its order, by the version that it made.
         waiting: the sequence numbers in the trainer's journal.
-        set_aside: the sequence numbers that were set aside.
+        set_aside: why transitions were set aside, by the stamps of their chunks.
         stored: the different transitions that the trainer stored, by sequence number.
         in_stores: the sequence numbers that wait in the stores of other nodes.
         deaths: what was killed, the stop at the end included.
@@ -55,7 +55,7 @@ class Evidence:
     told: Sequence[Heard]
     trained: Mapping[int, Sequence[int]]
     waiting: frozenset[int]
-    set_aside: frozenset[int]
+    set_aside: Mapping[int, str]
     stored: Mapping[int, frozenset[StoredTransition]]
     in_stores: frozenset[int]
     deaths: Sequence[Death]
@@ -70,12 +70,14 @@ class Verdict:
     Attributes:
         counts: the number of chunks of each fate.
         lost: a line for each chunk that is lost.
+        set_aside: a line for each chunk that was set aside.
         trained_twice: a line for each chunk that was trained on more than once.
         contradictions: a line for each thing that the evidence contradicts in another way.
     """
 
     counts: Mapping[str, int]
     lost: tuple[str, ...]
+    set_aside: tuple[str, ...]
     trained_twice: tuple[str, ...]
     contradictions: tuple[str, ...]
 
@@ -131,6 +133,11 @@ class Judge:
         return Verdict(
             counts=counts,
             lost=tuple(self._line(stamp) for stamp in stamps if fates[stamp] == "lost"),
+            set_aside=tuple(
+                f"chunk {self._number.get(stamp)} was set aside: {self._evidence.set_aside[stamp]}"
+                for stamp in stamps
+                if fates[stamp] == "set aside"
+            ),
             trained_twice=tuple(self._trained_twice()),
             contradictions=tuple(self._contradictions()),
         )
@@ -140,10 +147,10 @@ class Judge:
         if number is not None and stamp in self._stored_stamps(number):
             if number in self._trained:
                 return "trained"
-            if number in evidence.set_aside:
-                return "set aside"
             if number in evidence.waiting:
                 return "waiting"
+        if stamp in evidence.set_aside:
+            return "set aside"
         result = self._results.get(stamp)
         if result is not None and result.steps == 0 and result.status != INTERRUPTED:
             return "not executed"
