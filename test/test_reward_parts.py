@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import dataclasses
+import inspect
 import pathlib
 
 import numpy as np
@@ -129,6 +130,15 @@ def test_the_node_that_does_not_acknowledge_is_named(checkpoints: tuple[str, ...
     watch = RewardWatch(node, CONFIG, Conditions(node), announcer=announcer)  # type: ignore[arg-type]
     watch.look_for_silence(13.0, join=ChunkJoin(CONFIG.sources), unacknowledged_for=2.1, bootstrap_due_for=0.0)
     assert [text.split()[0] for _, text in node.take_lines()] == [name]
+
+
+def test_what_is_stored_together_keeps_its_signature(log: RunLog) -> None:
+    """rclpy's EventsExecutor calls a timer's function with an argument where the signature allows for one."""
+
+    def tick(now: float) -> None:
+        pass
+
+    assert inspect.signature(log.whole_call(tick)) == inspect.signature(tick)
 
 
 # The tests below check what reward_node publishes and stores of episodes.

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import dataclasses
+import functools
 from collections.abc import Callable, Iterator, Sequence
 
 from chunk_ppo_msgs import msg
@@ -101,8 +102,12 @@ class RunLog:
         self._commit()
 
     def whole_call(self, function: Callable[..., None]) -> Callable[..., None]:
-        """Returns a function whose effects are stored together."""
+        """Returns a function whose effects are stored together.
 
+        It has the signature of the function, by which rclpy decides what it calls it with.
+        """
+
+        @functools.wraps(function)
         def call(*arguments: object) -> None:
             with self.whole():
                 function(*arguments)
