@@ -6,6 +6,7 @@ It also tests that nothing is left running.
 from __future__ import annotations
 
 import contextlib
+import dataclasses
 import io
 import os
 import pathlib
@@ -39,6 +40,13 @@ PROGRAMS = {
     "killed": "import os\nos.kill(os.getpid(), 9)",
     "misconfigured": "import sys\nsys.exit(2)",
     "resuming": "import sys\nprint(*sys.argv[-2:], flush=True)\nsys.exit(0 if 'resume:=true' in sys.argv else 1)",
+    # This program dies twice, before and after it has written its first checkpoint.
+    "beginning": (
+        "import os, pathlib, sys\nprint(*sys.argv[-2:], flush=True)\nlife = pathlib.Path(os.environ['LIFE'])\n"
+        "file = life.parent / 'step_0' / 'metadata.json'\n"
+        "if life.exists(): file.parent.mkdir(exist_ok=True), file.touch()\n"
+        "life.touch()\nsys.exit(0 if 'resume:=true' in sys.argv else 1)"
+    ),
     # This program ignores SIGINT and SIGTERM, as a node does that compiles.
     "stubborn": (
         "import signal, time\nfor each in signal.SIGINT, signal.SIGTERM: signal.signal(each, signal.SIG_IGN)\n"
@@ -204,6 +212,23 @@ def test_a_node_that_is_started_anew_goes_on_where_it_stood(
         "[resuming] -p resume:=true",
     ]
     assert any("it is started anew in 0 s (1 of 8)" in line for line in lines)
+
+
+def test_a_trainer_that_died_before_its_first_checkpoint_begins_again(
+    make_graph: Callable[..., Graph], monkeypatch: pytest.MonkeyPatch, tmp_path: pathlib.Path
+) -> None:
+    monkeypatch.setattr(respawns, "RESPAWN_DELAY", 0.0)
+    checkpoints = tmp_path / "checkpoints"
+    checkpoints.mkdir()
+    monkeypatch.setenv("LIFE", str(checkpoints / "life"))
+    graph = dataclasses.replace(make_graph("beginning", ends_with="beginning"), checkpoint_folder=checkpoints)
+    lines: list[str] = []
+    assert supervisor.Supervisor(graph, domain_id=36, on_node_exit="respawn", output=lines.append).run() == 0
+    assert [line for line in lines if line.startswith("[beginning]")] == [
+        "[beginning] -p use_sim_time:=false",
+        "[beginning] -p use_sim_time:=false",
+        "[beginning] -p resume:=true",
+    ]
 
 
 @pytest.mark.parametrize(("program", "setting"), [("dying", "RESPAWNED_WELL"), ("useful", "SETTLED")])

@@ -58,12 +58,15 @@ class RolloutJournal:
     def open(self) -> Contents:
         """Locks the folder, so that no other process writes it, and returns what it holds.
 
+        A transition whose bytes were changed on the disk is found when it is read, so that a large journal is not read
+        as a whole.
+
         Raises:
             StoreLocked: when another trainer of the run holds the folder.
             OSError: when a file cannot be read.
             UserError: when another version of the package wrote the transitions.
         """
-        self._contents = self._store.open()
+        self._contents = self._store.open(check_payloads=False)
         return self._contents
 
     def begin_run(self, run_id: str, consumed: Consumed) -> None:

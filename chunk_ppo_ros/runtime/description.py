@@ -131,9 +131,17 @@ class Graph:
         parameter_file: the file with the parameters of all nodes.
         run_dir: the folder of the run; logs go to its folder `LOGS`.
         ends_with: the name of the node whose exit with code 0 is the end of the run.
+        checkpoint_folder: the folder of the run's checkpoints. A node that ends before there is one is started anew
+            without its respawn arguments, because there is nothing to go on from. None where that is not known.
     """
 
     nodes: tuple[NodeDescription, ...]
     parameter_file: pathlib.Path
     run_dir: pathlib.Path
     ends_with: str = "trainer_node"
+    checkpoint_folder: pathlib.Path | None = None
+
+    @property
+    def has_checkpoint(self) -> bool:
+        """Whether the run has a finished checkpoint, as far as that is known."""
+        return self.checkpoint_folder is None or any(self.checkpoint_folder.glob("step_*/metadata.json"))

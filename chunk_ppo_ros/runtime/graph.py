@@ -66,7 +66,13 @@ def describe(config: TrainConfig, *, record: bool = False) -> Graph:
         if entry.is_part(config, record)
     )
     ends_with = "deployment_node" if config.deploy.is_deployment else "trainer_node"
-    return Graph(nodes=nodes, parameter_file=parameter_file, run_dir=run_dir, ends_with=ends_with)
+    return Graph(
+        nodes=nodes,
+        parameter_file=parameter_file,
+        run_dir=run_dir,
+        ends_with=ends_with,
+        checkpoint_folder=config.run.checkpoint_folder.resolve(),
+    )
 
 
 def network_environment(*, discovery: str, static_peers: str = "", domain_id: int | None = None) -> dict[str, str]:

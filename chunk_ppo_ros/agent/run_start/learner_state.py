@@ -21,6 +21,7 @@ from chunk_ppo_ros.agent.run_start.starting_checkpoint import StartingCheckpoint
 from chunk_ppo_ros.config import TrainConfig
 from chunk_ppo_ros.core.consumption.consumed import NOTHING_CONSUMED, Consumed
 from chunk_ppo_ros.core.errors import CheckpointError
+from chunk_ppo_ros.core.files.durable_folders import sync_folder
 from chunk_ppo_ros.core.progress import Counters
 from chunk_ppo_ros.core_jax.arrays import Params, PyTree
 from chunk_ppo_ros.core_jax.parameter_groups import ACTOR
@@ -105,6 +106,7 @@ def _new(config: TrainConfig, start: StartingCheckpoint) -> LearnerState:
 
 def _resumed(config: TrainConfig, newest: Checkpoint) -> LearnerState:
     metadata = newest.require_metadata()
+    sync_folder(newest.root.parent)  # The trainer may have died before it did this after writing the checkpoint.
     compatibility.check_model_config(newest.root, metadata.model, config.model, resumes=True)
     frozen = FrozenTowers.of(config.ppo)
     compatibility.check_frozen(newest.root, metadata.frozen, frozen)
