@@ -155,14 +155,14 @@ class RolloutJournal:
     def next_sequence_number(self, sender: str) -> int:
         """Returns a number above all numbers of a sender that the journal or the run's updates have seen."""
         with self._lock:
-            stored = [number for name, number in self._index.places if name == sender]
-            highest = self._consumed.highest(sender)
-        return max([-1 if highest is None else highest, *stored]) + 1
+            highest = self._consumed.highest(sender), self._index.newest.get(sender)
+        return max((number for number in highest if number is not None), default=-1) + 1
 
     def newest(self, sender: str) -> ChunkKey | None:
         """Returns the stored transition of a sender with the highest number, or None without any."""
         with self._lock:
-            return max((key for key in self._index.places if key[0] == sender), default=None)
+            number = self._index.newest.get(sender)
+        return None if number is None else (sender, number)
 
     def remove_oldest(self, *, max_bytes: int) -> list[Path]:
         """Removes the oldest files until the rest is no larger than a budget, and returns their paths.
@@ -209,7 +209,7 @@ class RolloutJournal:
                 return
             if entry.kind == TRANSITION:
                 with self._lock:
-                    self._index.places.setdefault((entry.sender, entry.number), result)
+                    self._index.add(result)
             on_durable(None)
 
         self._commit.submit(entry, on_stored)
@@ -220,12 +220,14 @@ class JournalIndex:
 
     Attributes:
         places: where each transition is. The first one of a number counts.
+        newest: the highest number of a transition of each sender.
         left_out: the transitions that no update takes.
         discarded: the discarded episodes, by sender and number.
     """
 
     def __init__(self) -> None:
         self.places: dict[ChunkKey, RecordPlace] = {}
+        self.newest: dict[str, int] = {}
         self.left_out: set[ChunkKey] = set()
         self.discarded: set[tuple[str, int]] = set()
 
@@ -235,13 +237,15 @@ class JournalIndex:
         index = cls()
         for place in contents.records:
             if place.run_id == run_id:
-                index._add(place)
+                index.add(place)
         return index
 
-    def _add(self, place: RecordPlace) -> None:
+    def add(self, place: RecordPlace) -> None:
+        """Takes note of a record."""
         key = place.key.sender, place.key.number
         if place.key.kind == TRANSITION:
             self.places.setdefault(key, place)
+            self.newest[key[0]] = max(key[1], self.newest.get(key[0], 0))
         elif place.key.kind == LEFT_OUT:
             self.left_out.add(key)
         elif place.key.kind == DISCARDED:

@@ -8,6 +8,7 @@ from chunk_ppo_msgs import msg
 from rclpy.serialization import deserialize_message
 
 from chunk_ppo_ros.core.consumption.chunk_ranges import ChunkKey
+from chunk_ppo_ros.core.types import ChunkId
 from chunk_ppo_ros.data.rollout_journal import RolloutJournal
 from chunk_ppo_ros.data.store import DamagedRecord
 from chunk_ppo_ros.nodes.trainer.acknowledgment import Acknowledgment
@@ -33,6 +34,7 @@ class StoredTransitions:
         self._journal = journal
         self._leave_out = leave_out
         self._versions: dict[ChunkKey, int] = {}  # the versions of those that wait for a later one
+        self._next_episodes: dict[str, int] = {}  # by sender
 
     def fill(self, buffer: RolloutBuffer) -> list[str]:
         """Gives a rollout the transitions that wait for it, and returns why others are left out.
@@ -75,9 +77,15 @@ class StoredTransitions:
 
     def next_episode(self, sender: str) -> int:
         """Returns a number above that of the newest episode of a sender of which a transition is stored, or 0."""
-        newest = self._journal.newest(sender)
-        message = None if newest is None else self._message(newest)
-        return 0 if message is None else message.chunk.episode + 1
+        if sender not in self._next_episodes:
+            newest = self._journal.newest(sender)
+            message = None if newest is None else self._message(newest)
+            self._next_episodes[sender] = 0 if message is None else message.chunk.episode + 1
+        return self._next_episodes[sender]
+
+    def note(self, id: ChunkId) -> None:
+        """Takes note of a transition that was stored."""
+        self._next_episodes[id.sender] = max(self.next_episode(id.sender), id.episode + 1)
 
     def known(self, message: msg.Transition) -> Acknowledgment | None:
         """Returns the answer to a transition that was accepted before, or None where it is new."""
