@@ -125,6 +125,16 @@ def ros_log_folder(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Path]:
         yield folder
 
 
+@pytest.fixture(autouse=True)
+def folder_of_nodes(request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Has the nodes of a test write below a folder of its own, unless they are told another run_dir.
+
+    They lock what they store, so that two tests that run at the same time could not share a folder.
+    """
+    if request.node.get_closest_marker("graph") is not None:
+        monkeypatch.chdir(request.getfixturevalue("tmp_path"))
+
+
 @pytest.fixture(scope="session")
 def repository() -> Path:
     """Returns the root of the checkout."""

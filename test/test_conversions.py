@@ -126,7 +126,7 @@ def test_a_measurement_that_is_not_known_is_nan_on_the_wire() -> None:
 def test_the_numbers_of_status_and_causes_are_those_of_the_message() -> None:
     for member in (*Status, *Cause):
         assert getattr(msg.ExecutionResult, str(member.name)) == member.value
-    assert (len(Status), len(Cause)) == (6, 5)  # none of the constants of the message is left out
+    assert (len(Status), len(Cause)) == (7, 5)  # none of the constants of the message is left out
 
 
 COUNTERS = Counters(run_id="run", policy_version=3, num_chunks=7)
@@ -244,7 +244,7 @@ NAN = float("nan")
         ("chunk.num_steps_asked", 17, "num_steps_asked must be within 1..16, got 17"),
         ("chunk.entropy", NAN, "entropy must be finite, got nan"),
         ("outcome.execution.num_clamped_steps", 12, r"num_clamped_steps must be that of causes \(5\), got 12"),
-        ("outcome.execution.status", 6, "status must be within 0..5, got 6"),
+        ("outcome.execution.status", 7, "status must be within 0..6, got 7"),
         ("outcome.execution.action_dim", 13, "commanded must have 143 elements"),
         ("outcome.execution.commanded", array.array("f", [NAN] * 154), "commanded must be finite"),
         ("outcome.execution.causes", array.array("B", [32] * 11), "causes must be bits of 31, got 32 as well"),
@@ -291,4 +291,4 @@ def test_an_execution_result_that_cannot_be_read_is_a_fault_of_its_chunk() -> No
     message = msg.ExecutionResult(header=header_of(7), end=time_from_ns(9), status=9, num_steps=4)
     report = reports.execution_report(message)
     assert (report.status, report.num_steps, report.stamp, report.end) == (Status.FAULT, 0, 7, 9)
-    assert report.message == "malformed execution_result: status must be within 0..5, got 9"
+    assert report.message == "malformed execution_result: status must be within 0..6, got 9"

@@ -22,6 +22,7 @@ from chunk_ppo_ros.nodes.robot.robot_node import RobotNode
 from chunk_ppo_ros.nodes.wire import qos
 from chunk_ppo_ros.nodes.wire.arrays import header_of
 from chunk_ppo_ros.robot import aloha
+from support.heard_results import hear_results
 from support.robot_rig import PERIOD, trajectory
 from support.service_paths import SERVICE_PATHS
 from support.spinner import Spinner
@@ -55,7 +56,7 @@ class Policy(Node):
             for side in aloha.SIDES
         }
         self._events = self.create_publisher(EpisodeEvent, "episode_event", qos.LATCHED)
-        self.create_subscription(ExecutionResult, "execution_result", self.results.append, qos.RELIABLE)
+        hear_results(self, self.results)
         self.create_subscription(DiagnosticArray, "/diagnostics", self._on_diagnostics, qos.RELIABLE)
 
     def start_episode(self) -> None:

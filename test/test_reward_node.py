@@ -471,7 +471,7 @@ def test_what_cannot_be_read_costs_the_episode_and_is_told(graph: Graph) -> None
     result = Result(header=header_of(stamp(2)), end=time_from_ns(stamp(2) + 7), status=9, num_steps=HORIZON)
     graph.others.result.publish(result)
     graph.until(lambda: graph.event_names()[-1][0] == 3)
-    assert "malformed execution_result: status must be within 0..5, got 9" in graph.others.outcomes[-1].message
+    assert "malformed execution_result: status must be within 0..6, got 9" in graph.others.outcomes[-1].message
 
 
 def test_another_run_ends_the_episode_and_begins_with_its_own_number(graph: Graph) -> None:
@@ -548,6 +548,18 @@ def test_a_restarted_robot_interrupts_the_episode(graph: Graph) -> None:
     assert graph.event_names()[-1] == (0, Event.STARTED, Event.NONE)  # it waits
     graph.others.result = graph.others.create_publisher(Result, "execution_result", qos.RELIABLE)
     graph.until(lambda: graph.event_names()[-2:] == [(0, Event.ENDED, Event.INTERRUPTED), (1, Event.RESET, Event.NONE)])
+
+
+def test_a_chunk_that_ran_when_robot_node_died_counts_as_such_by_the_word_of_the_next_robot_node(graph: Graph) -> None:
+    """reward_node learns it also where it was dead itself when robot_node was started anew."""
+    graph.announce()
+    graph.start()
+    graph.play(0)
+    graph.sample(1, chunk=1)
+    graph.execute(1, status=Result.INTERRUPTED, num_steps=0)
+    graph.until(lambda: graph.event_names()[-2:] == [(0, Event.ENDED, Event.INTERRUPTED), (1, Event.RESET, Event.NONE)])
+    assert not graph.others.outcomes[-1].valid
+    assert graph.others.outcomes[-1].message == "robot_node died while the chunk ran"
 
 
 def test_a_neighbor_that_restarts_after_the_end_and_a_run_that_begins_at_its_end_cost_nothing(

@@ -91,6 +91,7 @@ def test_the_diagnostics_count_results_and_steps() -> None:
         "chunks_takeover": "0",
         "chunks_cancelled": "0",
         "chunks_limited": "0",
+        "chunks_interrupted": "0",
         "num_steps": "7",
         "num_clamped_steps": "3",
         "last_result": "REFUSED late",

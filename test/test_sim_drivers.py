@@ -22,6 +22,7 @@ from chunk_ppo_ros.nodes.wire import qos, topics
 from chunk_ppo_ros.nodes.wire.arrays import header_of
 from chunk_ppo_ros.robot import aloha
 from chunk_ppo_ros.robot.grippers import GRIPPER_CONVENTIONS
+from support.heard_results import hear_results
 from support.robot_rig import trajectory
 from support.spinner import Spinner
 
@@ -50,7 +51,7 @@ class Policy(Node):
             for side in aloha.SIDES
         }
         self.events = self.create_publisher(EpisodeEvent, "episode_event", qos.LATCHED)
-        self.create_subscription(ExecutionResult, "execution_result", self.results.append, qos.RELIABLE)
+        hear_results(self, self.results)
         self._num_sent = 0
         self.num_starts = 0  # calls of start_episode
         self.create_service(Trigger, "reward_node/start_episode", self._on_start)

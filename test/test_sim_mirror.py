@@ -84,7 +84,8 @@ class Graph(Spinner):
     def reward(self) -> TaskReward:
         """Returns the judgment of a chunk that ends now."""
         self.drivers.rewards.clear()
-        self.drivers.results.publish(ExecutionResult(header=header_of(self.drivers.now()), num_steps=1))
+        header = header_of(self.drivers.now())
+        self.drivers.results.publish(ExecutionResult(header=header, end=header.stamp, num_steps=1))
         self.until(lambda: bool(self.drivers.rewards))
         return self.drivers.rewards[0]
 

@@ -13,7 +13,7 @@ from contextlib import contextmanager
 import numpy as np
 import pytest
 import rclpy
-from chunk_ppo_msgs.msg import EpisodeEvent, ExecutionResult, TaskReward
+from chunk_ppo_msgs.msg import ChunkOutcome, EpisodeEvent, ExecutionResult, TaskReward
 from rclpy.node import Node
 from rosgraph_msgs.msg import Clock
 from sensor_msgs.msg import Image, JointState
@@ -27,7 +27,7 @@ from chunk_ppo_ros.nodes.robot.ros2_control import Ros2ControlBackend
 from chunk_ppo_ros.nodes.sim import sim_node
 from chunk_ppo_ros.nodes.sim.sim_commands import ARM_CONTROLLER, GRIPPER_CONTROLLER, CommandJoin
 from chunk_ppo_ros.nodes.wire import qos, topics
-from chunk_ppo_ros.nodes.wire.arrays import header_of, time_to_ns
+from chunk_ppo_ros.nodes.wire.arrays import header_of, time_from_ns, time_to_ns
 from chunk_ppo_ros.nodes.wire.sensors.image_messages import image_from_message
 from chunk_ppo_ros.nodes.wire.sensors.joints import STATE_JOINTS, StepMessage, duration_of
 from chunk_ppo_ros.robot import aloha, grippers
@@ -39,6 +39,8 @@ pytestmark = pytest.mark.graph
 
 CONVENTION = grippers.GRIPPER_CONVENTIONS["openpi"]
 PERIOD_NS = 20_000_000
+LATER = 2 * 10**18
+"""A time that is later than any of a test, ns."""
 CAMERAS = ("cam_high", "cam_left_wrist")
 
 
@@ -110,6 +112,7 @@ class Listener(Node):
             for topic in (topics.ARM_COMMANDS[side].name, topics.GRIPPER_COMMANDS[side].name)
         }
         self.results = self.create_publisher(ExecutionResult, "execution_result", qos.RELIABLE)
+        self.outcomes = self.create_publisher(ChunkOutcome, "chunk_outcome", qos.RELIABLE)
         self.events = self.create_publisher(EpisodeEvent, "episode_event", qos.LATCHED)
         self.create_service(Trigger, "reward_node/start_episode", self._start)
 
@@ -133,7 +136,7 @@ class Graph(Spinner):
     def __init__(self, simulator: CountingSimulator) -> None:
         self.simulator, self.listener, self.node = simulator, Listener(), sim_node.SimNode()
         super().__init__(self.listener, self.node)
-        self._sent = 0
+        self._sent = self._num_results = 0
 
     def command(self, target: np.ndarray = aloha.START_POSE) -> None:
         """Sends one control step, and waits for it."""
@@ -142,12 +145,19 @@ class Graph(Spinner):
         self.listener.backend.send(target, stamp=self._sent)
         self.until(lambda: self.simulator.num_steps > before)
 
-    def result(self, num_steps: int, stamp: int = 7) -> TaskReward:
-        """Returns the task's reward for an execution result with this number of steps."""
-        self.listener.rewards.clear()
+    def publish_result(self, num_steps: int, stamp: int, *, end: int = LATER) -> None:
+        """Publishes the result of a chunk, whose last step ended at a time, ns."""
         self.listener.results.publish(
-            ExecutionResult(header=header_of(stamp), run_id="run", sender="robot_7", num_steps=num_steps)
+            ExecutionResult(
+                header=header_of(stamp), run_id="run", sender="robot_7", num_steps=num_steps, end=time_from_ns(end)
+            )
         )
+
+    def result(self, num_steps: int, stamp: int | None = None, *, end: int = LATER) -> TaskReward:
+        """Returns the task's reward for an execution result with this number of steps, by default of a new chunk."""
+        self.listener.rewards.clear()
+        self._num_results += 1
+        self.publish_result(num_steps, self._num_results if stamp is None else stamp, end=end)
         self.until(lambda: bool(self.listener.rewards))
         return self.listener.rewards[0]
 
@@ -384,9 +394,59 @@ def test_real_time_holds_the_last_target_at_the_control_rate(real_time: Graph) -
     assert 5 <= len(stamps) <= 40
 
 
+def test_steps_of_the_next_chunk_are_not_credited_to_one_whose_result_comes_late(lockstep: Graph) -> None:
+    """robot_node stores a result before it sends it, and a human's segments follow each other without a pause."""
+    for _ in range(3):
+        lockstep.command()
+    lockstep.until(lambda: len(lockstep.listener.clocks) > 0)
+    lockstep.spin(0.1)
+    end = time_to_ns(lockstep.listener.clocks[-1].clock)
+    for _ in range(2):
+        lockstep.command()
+    assert lockstep.result(3, end=end).terms[0].value == 3.0
+    assert lockstep.result(2).terms[0].value == 2.0
+
+
+def test_a_result_that_is_repeated_gets_the_same_report_again(lockstep: Graph) -> None:
+    for _ in range(3):
+        lockstep.command()
+    first = lockstep.result(3, stamp=123)
+    for _ in range(2):
+        lockstep.command()
+    assert lockstep.result(3, stamp=123) == first
+    assert lockstep.result(2, stamp=124).terms[0].value == 2.0
+
+
+def test_a_chunk_that_was_executed_before_the_start_gets_no_report(
+    lockstep: Graph, capfd: pytest.CaptureFixture[str]
+) -> None:
+    lockstep.publish_result(3, stamp=123)
+    lockstep.spin(0.5)
+    assert not lockstep.listener.rewards
+    assert "the chunk of stamp 123 gets no task_reward: it was executed before this sim_node" in capfd.readouterr().err
+
+
+def test_a_sim_node_that_is_started_anew_repeats_its_report_and_its_time_never_goes_back(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    newest = time.time_ns() + 3600 * 10**9  # Simulated time has passed faster than that of the wall clock.
+    with running(monkeypatch) as before:
+        before.command()
+        assert before.result(1, stamp=newest).terms[0].value == 1.0
+    with running(monkeypatch) as after:
+        after.until(lambda: bool(after.listener.rewards) and bool(after.listener.clocks))
+        assert time_to_ns(after.listener.rewards[0].header.stamp) == newest
+        assert time_to_ns(after.listener.clocks[0].clock) > newest
+        after.listener.rewards.clear()
+        after.listener.outcomes.publish(ChunkOutcome(header=header_of(newest), run_id="run"))
+        after.spin(2.5)
+        after.listener.rewards.clear()
+        after.spin(2.5)
+        assert not after.listener.rewards
+
+
 def test_real_time_rewards_begin_with_the_first_command(real_time: Graph) -> None:
     real_time.spin(0.3)
-    assert real_time.result(1).terms == []
     real_time.command()
     real_time.spin(0.1)
     earned = real_time.result(1).terms[0].value

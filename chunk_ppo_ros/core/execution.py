@@ -24,6 +24,7 @@ class Status(enum.IntEnum):
     TAKEOVER = 3
     CANCELLED = 4
     LIMITED = 5
+    INTERRUPTED = 6
 
 
 class Cause(enum.IntFlag):

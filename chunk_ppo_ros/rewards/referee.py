@@ -17,7 +17,7 @@ from chunk_ppo_ros.rewards import terms as terms_lib
 from chunk_ppo_ros.rewards.chunk_join import Joined, SourceReport
 from chunk_ppo_ros.rewards.episodes import Ending
 
-NO_FAULT = (Status.REFUSED, Status.TAKEOVER, Status.CANCELLED, Status.LIMITED)
+NO_FAULT = (Status.REFUSED, Status.TAKEOVER, Status.CANCELLED, Status.LIMITED, Status.INTERRUPTED)
 """The statuses that are harmless where no step counts.
 
 Nothing has moved then, or not as far as the first target. The chunk is a gap, and the episode continues from where the

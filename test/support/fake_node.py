@@ -140,7 +140,9 @@ class FakeNode:
     def create_publisher(self, kind: type, topic: str, profile: Any) -> FakePublisher:
         return self.publishers.setdefault(topic, FakePublisher(topic))
 
-    def create_subscription(self, kind: type, topic: str, on_message: Callable[[Any], None], profile: Any) -> None:
+    def create_subscription(
+        self, kind: type, topic: str, on_message: Callable[[Any], None], profile: Any, *, raw: bool = False
+    ) -> None:
         if isinstance(on_message, WithOrigin):
             self.subscribers[topic] = lambda message: on_message(message, {"source_timestamp": time.time_ns()})
         else:

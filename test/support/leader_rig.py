@@ -23,6 +23,7 @@ from chunk_ppo_ros.nodes.wire import qos, services
 from chunk_ppo_ros.nodes.wire.arrays import header_of
 from chunk_ppo_ros.nodes.wire.services import Service
 from chunk_ppo_ros.robot import aloha
+from support.heard_results import hear_results
 from support.robot_rig import PERIOD, trajectory
 from support.spinner import PATIENCE, Spinner
 
@@ -63,7 +64,7 @@ class Surroundings(Node):
             for side in aloha.SIDES
         }
         self._events = self.create_publisher(EpisodeEvent, "episode_event", qos.LATCHED)
-        self.create_subscription(ExecutionResult, "execution_result", self.results.append, qos.RELIABLE)
+        hear_results(self, self.results)
         self.create_subscription(TakeoverState, "takeover_state", self.states.append, qos.LATCHED_SUBSCRIPTION)
         self.create_subscription(OperatorCall, "operator_call", self.calls.append, qos.RELIABLE)
         self.create_subscription(DiagnosticArray, "/diagnostics", self._on_diagnostics, qos.RELIABLE)

@@ -25,6 +25,7 @@ from chunk_ppo_ros.nodes.wire import qos, topics
 from chunk_ppo_ros.nodes.wire.arrays import header_of, time_to_ns
 from chunk_ppo_ros.nodes.wire.sensors.joints import StateMessage, arm_trajectory_to_message, leader_message
 from chunk_ppo_ros.robot import aloha, grippers
+from support.heard_results import hear_results
 from support.spinner import Spinner
 
 PERIOD = 0.02
@@ -73,7 +74,7 @@ class Rig(Node):
                 self.command_subscriptions.append(
                     self.create_subscription(topic.message_type, topic.name, on_command, topic.read_profile)
                 )
-        self.create_subscription(ExecutionResult, "execution_result", self.results.append, qos.RELIABLE)
+        hear_results(self, self.results)
         self.create_subscription(DiagnosticArray, "/diagnostics", self.diagnostics.append, qos.RELIABLE)
         if not lockstep:
             self.create_timer(PERIOD / 2, self.publish_states)  # at 100 Hz, as the real driver

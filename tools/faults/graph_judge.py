@@ -36,7 +36,7 @@ class GraphJudge:
         self._limits = limits
         self._where = "the start of robot_node"
         self._inputs: collections.deque[str] = collections.deque(maxlen=14)
-        self._results: collections.Counter[int] = collections.Counter()
+        self._results: dict[int, ExecutionResult] = {}
         self.outstanding: set[int] = set()
         self.statuses: dict[int, int] = {}
         self.human_moves = False
@@ -105,12 +105,14 @@ class GraphJudge:
             self._cause = None
 
     def on_result(self, result: ExecutionResult) -> None:
-        """Judges a result."""
+        """Judges a result. One that is repeated is no second one: robot_node repeats it until its outcome is known."""
         stamp = time_to_ns(result.header.stamp)
+        if self._results.get(stamp) == result:
+            return
         self.note(f"result {result.status} {result.message[:90]}")
-        self._results[stamp] += 1
-        if self._results[stamp] > 1:
-            self.report("double_results", f"{self._results[stamp]} results for {stamp}: {result.message[:90]}")
+        if stamp in self._results:
+            self.report("double_results", f"another result for {stamp}: {result.message[:90]}")
+        self._results[stamp] = result
         self.outstanding.discard(stamp)
         self.statuses[stamp] = result.status
         if result.status != ExecutionResult.REFUSED:

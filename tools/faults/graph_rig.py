@@ -8,7 +8,7 @@ from collections.abc import Callable
 from typing import Any
 
 import numpy as np
-from chunk_ppo_msgs.msg import EpisodeEvent, ExecutionResult
+from chunk_ppo_msgs.msg import ChunkOutcome, EpisodeEvent, ExecutionResult
 from rclpy.client import Client
 from rclpy.clock import Clock, ClockType
 from rclpy.node import Node
@@ -99,7 +99,9 @@ class Rig(Node):
         self.takeover: Client = self.create_client(SetBool, "robot_node/takeover")
         self.clock = RobotClock(self)
         self.operator = GraphOperator(self)
-        topics.EXECUTION_RESULT.create_subscription(self, on_result)
+        self._on_result = on_result
+        self._outcomes = topics.CHUNK_OUTCOME.create_publisher(self)
+        topics.EXECUTION_RESULT.create_subscription(self, self._answer)
         for side in aloha.SIDES:
             for controller, topic in (
                 (ARM_CONTROLLER, topics.ARM_COMMANDS[side]),
@@ -108,6 +110,11 @@ class Rig(Node):
                 on_part = functools.partial(self._take_command, side, controller)
                 topic.create_subscription(self, on_part, profile=EVERY_COMMAND)
         self.create_timer(PERIOD, self._step, clock=Clock(clock_type=ClockType.STEADY_TIME))
+
+    def _answer(self, result: ExecutionResult) -> None:
+        """Hands a result on, and answers it as reward_node does, until which robot_node repeats it."""
+        self._on_result(result)
+        self._outcomes.publish(ChunkOutcome(header=result.header, run_id=result.run_id, execution=result))
 
     @property
     def is_connected(self) -> bool:

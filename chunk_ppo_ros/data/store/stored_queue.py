@@ -21,6 +21,11 @@ _SETTLED = 0x80
 """Is added to the kind of a message in the record that says that the message is settled."""
 
 
+def message_key(key: Key) -> Key:
+    """Returns the identity of the message that a record of a queue holds, or that it says is settled."""
+    return Key(key.kind & ~_SETTLED, key.sender, key.number)
+
+
 class StoredQueue:
     """Keeps messages in a store until they are settled, also through restarts. Payloads are on disk only.
 
@@ -50,7 +55,7 @@ class StoredQueue:
         contents = self.store.open()
         for place in contents.records:
             if place.key.kind & _SETTLED:
-                self._forget(Key(place.key.kind & ~_SETTLED, place.key.sender, place.key.number))
+                self._forget(message_key(place.key))
             else:
                 self._remember(place)
         self._commit = GroupCommit(self.store)

@@ -14,7 +14,7 @@ from pathlib import Path
 from typing import NoReturn
 
 import numpy as np
-from chunk_ppo_msgs.msg import ExecutionResult
+from chunk_ppo_msgs.msg import EpisodeEvent, ExecutionResult
 from rclpy.clock import Clock, ClockType
 from rclpy.context import Context
 from rclpy.node import Node
@@ -22,10 +22,12 @@ from sensor_msgs.msg import CompressedImage, Image
 
 from chunk_ppo_ros.config import CLASSIFIER_SOURCE
 from chunk_ppo_ros.core.types import RewardTerm
+from chunk_ppo_ros.data.store import Key
 from chunk_ppo_ros.imitation.success_classifier import ClassifierError, SuccessClassifier
 from chunk_ppo_ros.nodes.common import condition_table
 from chunk_ppo_ros.nodes.common.camera_reader import CameraReader
 from chunk_ppo_ros.nodes.common.conditions import Conditions
+from chunk_ppo_ros.nodes.common.reports.report_outbox import ReportOutbox
 from chunk_ppo_ros.nodes.common.runner import run_node
 from chunk_ppo_ros.nodes.common.subscriptions import subscribe
 from chunk_ppo_ros.nodes.wire import parameters, qos, topics
@@ -38,6 +40,8 @@ from chunk_ppo_ros.robot import aloha
 TERM = "solved_probability"
 """The name of the term of the reward source `CLASSIFIER_SOURCE`."""
 WATCH_PERIOD = 0.5  # s, steady clock
+NUM_REMEMBERED = 4096
+"""The number of results that are known when they come again."""
 
 
 class ClassifierNode(Node):
@@ -46,9 +50,11 @@ class ClassifierNode(Node):
     A human's segments follow each other without a pause, so several of them may wait for the cameras.
     """
 
+    _made = False  # ROS also destroys a node whose constructor failed.
+
     def __init__(self, *, context: Context | None = None) -> None:
         super().__init__("classifier_node", context=context)
-        config = parameters.declare(self, "model", "env", "robot", "reward")
+        config = parameters.declare(self, "model", "env", "robot", "reward", "run")
         self._ends, self._timeout = config.reward.classifier_ends, config.env.sensor_timeout
         self._classifier = SuccessClassifier.load(Path(config.reward.classifier))
         cameras = tuple(aloha.ROBOT_CAMERAS[key] for key in config.model.cameras)
@@ -63,7 +69,12 @@ class ClassifierNode(Node):
         # The results that are not judged yet, oldest first, each with the steady time in s since which it waits.
         self._results: collections.deque[tuple[ExecutionResult, float]] = collections.deque()
         self._conditions = Conditions(self)
-        self._publisher = topics.TASK_REWARD.create_publisher(self)
+        self._known: collections.deque[int] = collections.deque(maxlen=NUM_REMEMBERED)  # stamps of the newest results
+        folder = config.run.folder / "store" / "classifier"
+        self._reports = ReportOutbox(self, topics.TASK_REWARD, folder, self._conditions, on_open=self._on_open)
+        self._reports.open()
+        self._made = True
+        subscribe(self, self._conditions, topics.EPISODE_EVENT, self._on_event)
         subscribe(self, self._conditions, topics.EXECUTION_RESULT, self._on_result)
         profile = qos.SENSOR_LOCKSTEP if config.env.is_lockstep else qos.SENSOR
         self._readers = {
@@ -83,9 +94,29 @@ class ClassifierNode(Node):
             f"at the threshold {self._classifier.threshold:.2f}"
         )
 
+    def destroy_node(self) -> None:
+        """Stores what waits, and destroys the node."""
+        if self._made:
+            self._made = False
+            self._reports.close()
+        super().destroy_node()
+
+    def _on_open(self, found: frozenset[Key]) -> None:
+        self._known.extend(sorted(key.number for key in found))
+
+    def _on_event(self, message: EpisodeEvent) -> None:
+        if message.event == EpisodeEvent.RESET:
+            self._reports.note_run(message.run_id)
+            self._reports.note_reset(time_to_ns(message.header.stamp))
+
     def _on_result(self, message: ExecutionResult) -> None:
         if message.num_steps == 0:
             return  # Nothing has moved, so no reward source must report.
+        stamp = time_to_ns(message.header.stamp)
+        if stamp in self._known:  # robot_node repeats a result until the outcome of its chunk is known.
+            self._reports.send_again(stamp)
+            return
+        self._known.append(stamp)
         self._results.append((message, time.monotonic()))
         self._judge()
 
@@ -111,7 +142,7 @@ class ClassifierNode(Node):
                 terminated=success and self._ends,
                 success=success,
             )
-            self._publisher.publish(source_report_to_message(report, result))
+            self._reports.put(source_report_to_message(report, result))
 
     def _missing(self, result: ExecutionResult) -> list[str]:
         end = time_to_ns(result.end)

@@ -236,6 +236,13 @@ RUN_BOOKS_NOT_STORED = Condition(
     cleared="the counts and times of the run are written again",
     is_error=True,
 )
+REPORT_NOT_STORED = Condition(
+    key="stored {topic}",
+    text="what is to be sent on {topic} cannot be stored, and waits in memory until there is room: {reason}",
+    cleared="what waited is stored and sent on {topic}",
+    is_error=True,
+    renewed_by=("reason",),
+)
 RESULT_NOT_STORED = Condition(
     key="results of episodes",
     text="an episode does not count, because it cannot be written down: {reason}",

@@ -10,6 +10,7 @@ from typing import Any
 
 from rclpy.clock import Clock, ClockType
 from rclpy.node import Node
+from rclpy.publisher import Publisher
 from rclpy.serialization import deserialize_message, serialize_message
 
 from chunk_ppo_ros.data.store import Contents, DamagedRecord, Key, StoredQueue
@@ -45,6 +46,7 @@ class Outbox:
         on_trouble: is called with the error when messages cannot be stored, and with None when they can be again.
         window: the number of messages that are sent again at a time, the oldest ones.
         capacity: the number of messages from which on `full` asks the node to hold.
+        keep_in_memory: whether messages are kept in memory too, so that sending one again waits for no disk.
     """
 
     def __init__(
@@ -57,6 +59,7 @@ class Outbox:
         on_trouble: Callable[[OSError | None], None] = lambda error: None,
         window: int = 8,
         capacity: int = 64,
+        keep_in_memory: bool = False,
     ) -> None:
         self._logger = node.get_logger()
         self._type = topic.message_type
@@ -64,6 +67,8 @@ class Outbox:
         self._key_of = key_of
         self._on_trouble = on_trouble
         self._delivery: Delivery[Key] = Delivery(window=window, capacity=capacity)
+        self._keeps = keep_in_memory
+        self._kept: dict[Key, Any] = {}  # the stored messages, where they are kept in memory too
         self._unstored: dict[Key, _Unstored] = {}
         self._failed: list[Key] = []  # those of `_unstored` that the disk refused
         self._retry_at = 0.0  # steady s
@@ -79,6 +84,11 @@ class Outbox:
     def queue(self) -> StoredQueue:
         """The queue that keeps the messages."""
         return self._queue
+
+    @property
+    def publisher(self) -> Publisher:
+        """The publisher on the topic, for messages that need not be stored."""
+        return self._publisher
 
     @property
     def error(self) -> OSError | None:
@@ -111,7 +121,13 @@ class Outbox:
         contents = self._queue.open()
         for key in self._queue.pending():
             self._delivery.add(key, key)
+            if self._keeps and (message := self._read(key)) is not None:
+                self._kept[key] = message
         return contents
+
+    def kept(self) -> tuple[Any, ...]:
+        """Returns the messages that are kept in memory too, oldest first."""
+        return tuple(self._kept.values())
 
     def put(self, message: Any, then: Callable[[], None] = lambda: None) -> bool:
         """Stores a message and then publishes it, unless one with the same identity is here already.
@@ -136,6 +152,7 @@ class Outbox:
         A message that was not published yet will not be.
         """
         known = self._unstored.pop(key, None) is not None
+        self._kept.pop(key, None)
         known = self._delivery.settle(key) is not None or known
         return self._queue.settle(key) or known
 
@@ -163,11 +180,28 @@ class Outbox:
                 if key in self._unstored:
                     self._store(key)
         for key in self._delivery.pop_due(now):
-            self._send_again(key)
+            self.send_again(key)
 
-    def close(self) -> None:
-        """Stores what waits, and frees the store. It must be called before the node is destroyed."""
+    def send_again(self, key: Key) -> bool:
+        """Publishes a stored message again, whether it is due or not. Returns whether it is here."""
+        message = self._kept.get(key)
+        if message is None and key in self._delivery:
+            message = self._read(key)
+        if message is not None:
+            self._publisher.publish(message)
+        return message is not None
+
+    def close(self, *, publish: bool = False) -> None:
+        """Stores what waits, and frees the store. It must be called before the node is destroyed.
+
+        Args:
+            publish: whether what waited is also published, without calling what was to be called then.
+        """
         self._queue.close()
+        while publish and self._results:
+            key, error = self._results.popleft()
+            if error is None and key in self._unstored:
+                self._publisher.publish(self._unstored.pop(key).message)
 
     def _store(self, key: Key) -> None:
         self._queue.put(key, self._unstored[key].payload, lambda error: self._hand_over(key, error))
@@ -186,6 +220,8 @@ class Outbox:
                 self._retry_at = time.monotonic() + STORING_PERIOD
             elif (stored := self._unstored.pop(key, None)) is not None:
                 self._publisher.publish(stored.message)
+                if self._keeps:
+                    self._kept[key] = stored.message
                 self._delivery.add(key, key, sent_at=time.monotonic())
                 stored.then()
             self._tell_trouble(error)
@@ -197,7 +233,8 @@ class Outbox:
             if changed:
                 self._on_trouble(error)
 
-    def _send_again(self, key: Key) -> None:
+    def _read(self, key: Key) -> Any | None:
+        """Returns a stored message from the disk, or None where it cannot be read, which is logged."""
         try:
             payload = self._queue.read(key)
         except OSError as error:
@@ -206,5 +243,5 @@ class Outbox:
             self._logger.error(f"a stored message is not sent again: {error}")
             self._delivery.settle(key)
         else:
-            if payload is not None:
-                self._publisher.publish(deserialize_message(payload, self._type))
+            return None if payload is None else deserialize_message(payload, self._type)
+        return None

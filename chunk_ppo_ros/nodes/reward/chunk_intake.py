@@ -53,8 +53,9 @@ class ChunkIntake:
         self._log = log
         self._on_chunk_added = on_chunk
         self._on_value_added = on_value
-        for topic, on_message in ((topics.ACTION_CHUNK, self._on_chunk), (topics.BOOTSTRAP, self._on_bootstrap)):
-            topic.create_subscription(node, guard.only_from_one(topic.name, log.whole_call(on_message)))
+        on_chunk_message, on_bootstrap = log.whole_call(self._on_chunk), log.whole_call(self._on_bootstrap)
+        topics.ACTION_CHUNK.create_subscription(node, guard.only_from_one(topics.ACTION_CHUNK.name, on_chunk_message))
+        topics.BOOTSTRAP.create_subscription(node, guard.only_from_one(topics.BOOTSTRAP.name, on_bootstrap))
 
     def _on_chunk(self, message: msg.ActionChunk) -> None:
         records = self._records

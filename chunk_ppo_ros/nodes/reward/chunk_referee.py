@@ -56,6 +56,9 @@ class ChunkReferee:
         The discarding of the episode, or a pause, is published before the outcome, so that policy_node does not go on.
         """
         records, id, execution = self._records, joined.chunk.id, joined.execution
+        if execution.status is Status.INTERRUPTED:
+            self._void(id, execution.stamp)
+            return
         judged = self._judge(joined)
         failed = judged.robot_fault and execution.status is Status.FAULT
         if records.mark is None and (failed or self._was_stopped(execution.status)):
@@ -72,6 +75,12 @@ class ChunkReferee:
             self._credit(joined.feedback)
         if records.mark is not None:
             self._director.apply_mark(records.mark)
+
+    def _void(self, id: ChunkId, stamp: int) -> None:
+        """Counts a chunk that ran when robot_node died, as the next robot_node says, and ends its episode."""
+        self._director.void_running(id, stamp, "robot_node died")
+        if self._records.is_current(id):
+            self._director.interrupt("robot_node died and was started anew")
 
     def _judge(self, joined: chunk_join.Joined) -> referee.JudgedChunk:
         config, records = self._config, self._records

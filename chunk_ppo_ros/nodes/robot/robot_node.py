@@ -36,7 +36,7 @@ from chunk_ppo_ros.nodes.robot.leaders.teleoperated_reset import make_takeover
 from chunk_ppo_ros.nodes.robot.motion_lifecycle import MotionLifecycle
 from chunk_ppo_ros.nodes.robot.motor_reports import MotorReports, tells_currents
 from chunk_ppo_ros.nodes.robot.obstacles import Obstacles
-from chunk_ppo_ros.nodes.robot.result_publisher import ResultPublisher
+from chunk_ppo_ros.nodes.robot.results.result_publisher import ResultPublisher
 from chunk_ppo_ros.nodes.robot.robot_backends import make_backend, sleep_pose_of
 from chunk_ppo_ros.nodes.robot.robot_diagnostics import RobotDiagnostics
 from chunk_ppo_ros.nodes.robot.shadow_backend import NOTICE, shadow_status
@@ -118,13 +118,20 @@ class RobotNode(MotionLifecycle):
                 self._tick()
                 time.sleep(self._period)
             self._results.publish(at_once=True)
+            self._results.close()
             self._takeover.close()
         super().destroy_node()
 
     def _create_topics(self, config: TrainConfig) -> None:
         """Makes the publishers before the subscriptions, so that a result of the first message can be sent."""
         self._results = ResultPublisher(
-            self, self._player, self._diagnostics, now=self._now, run_id=lambda: self._episodes.run_id
+            self,
+            self._player,
+            self._diagnostics,
+            self._conditions,
+            folder=config.run.folder / "store" / "robot",
+            now=self._now,
+            run_id=lambda: self._episodes.run_id,
         )
         calls = OperatorCalls(self, run_id=lambda: self._episodes.run_id)
         serve_preparation(calls, self._backend)
@@ -140,6 +147,7 @@ class RobotNode(MotionLifecycle):
             confirm_start=config.robot.confirm_start,
             note_sender=self._intruders.on_message,
             on_event=self._on_event,
+            on_reset=self._results.note_reset,
         )
         self._intake = JointStateIntake(
             self,
@@ -181,6 +189,7 @@ class RobotNode(MotionLifecycle):
             max_observation_age=config.robot.max_observation_age,
             run_id=lambda: self._episodes.run_id,
             on_trajectory=self._on_trajectory,
+            on_repeated=self._results.repeat,
         )
 
         self._scripted = ScriptedMotions(
@@ -210,6 +219,7 @@ class RobotNode(MotionLifecycle):
         self._publish_results()
 
     def _on_trajectory(self) -> None:
+        self._results.note_begun()
         self._pace.on_chunk()
         self._publish_results()
 

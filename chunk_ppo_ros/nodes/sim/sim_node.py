@@ -31,14 +31,12 @@ from chunk_ppo_ros.nodes.common.runner import run_node
 from chunk_ppo_ros.nodes.common.subscriptions import subscribe
 from chunk_ppo_ros.nodes.sim.command_sources import make_command_source
 from chunk_ppo_ros.nodes.sim.episode_starter import EpisodeStarter
+from chunk_ppo_ros.nodes.sim.reward_reports import RewardReports
 from chunk_ppo_ros.nodes.wire import parameters, topics
-from chunk_ppo_ros.nodes.wire.arrays import time_from_ns
-from chunk_ppo_ros.nodes.wire.reports import source_report_to_message
+from chunk_ppo_ros.nodes.wire.arrays import time_from_ns, time_to_ns
 from chunk_ppo_ros.nodes.wire.sensors.image_messages import image_to_message
 from chunk_ppo_ros.nodes.wire.sensors.joints import StateMessage
-from chunk_ppo_ros.rewards.chunk_join import SourceReport
 from chunk_ppo_ros.robot import aloha, grippers
-from chunk_ppo_ros.sim.chunk_rewards import ChunkRewards
 from chunk_ppo_ros.sim.simulator import make_simulator
 
 HEARTBEAT_PERIOD = 0.2  # s, steady clock: the period at which a scene that stands still in lockstep is published again
@@ -60,15 +58,19 @@ class SimNode(Node):
         self._lockstep = config.env.is_lockstep
         self._period = 1.0 / self.simulator.control_rate
         convention = grippers.convention_of(config.robot)
-        self._rewards = ChunkRewards()
+        conditions = Conditions(self)
+        self._reports = RewardReports(self, config.run.folder / "store" / "sim", conditions)
+        self._rewards = self._reports.rewards
         self._state_messages = {side: StateMessage(convention) for side in aloha.SIDES}
         self._is_mirror = config.env.is_mirrored
         # Lockstep time starts at the wall clock's time, so that no stamp is used twice when the node is started again.
-        self._stamp = time.time_ns() if self._lockstep else self.get_clock().now().nanoseconds
+        # It may have passed faster than the wall clock, and it never goes back.
+        starts = max(time.time_ns(), self._reports.later_than_all)
+        self._stamp = starts if self._lockstep else self.get_clock().now().nanoseconds
         self._images: list[Image] = []
         self._images_stamp = -1
         self._moved = True
-        self._create_topics(config)
+        self._create_topics(config, conditions)
         self._create_timers(config)
         self._reset(config.run.seed)
         self._made = True
@@ -80,10 +82,11 @@ class SimNode(Node):
         """Closes the simulator with the node."""
         if self._made:
             self._made = False
+            self._reports.close()
             self.simulator.close()
         super().destroy_node()
 
-    def _create_topics(self, config: TrainConfig) -> None:
+    def _create_topics(self, config: TrainConfig, conditions: Conditions) -> None:
         drivers = {} if self._is_mirror else topics.FOLLOWER_STATES
         self._state_publishers = {side: topic.create_publisher(self) for side, topic in drivers.items()}
         self._image_publishers = {
@@ -91,11 +94,9 @@ class SimNode(Node):
             for camera in self.simulator.camera_names
         }
         self._clock_publisher = topics.CLOCK.create_publisher(self) if self._lockstep else None
-        self._reward_publisher = topics.TASK_REWARD.create_publisher(self)
         self._commands = source = make_command_source(self, config, self._on_target)
         starter = None if self._is_mirror else EpisodeStarter(self, is_robot_ready=lambda: source.is_ready)
         self._starter = starter
-        conditions = Conditions(self)
         subscribe(self, conditions, topics.EXECUTION_RESULT, self._on_result)
         subscribe(self, conditions, topics.EPISODE_EVENT, self._on_event)
 
@@ -110,6 +111,7 @@ class SimNode(Node):
 
     def _on_event(self, message: EpisodeEvent) -> None:
         if message.event == EpisodeEvent.RESET:
+            self._reports.note_reset(time_to_ns(message.header.stamp), run_id=message.run_id)
             self._reset(message.seed)
         if self._starter is None:
             if message.event == EpisodeEvent.STARTED:
@@ -141,8 +143,9 @@ class SimNode(Node):
 
     def _step(self) -> None:
         """Simulates one control period toward the target."""
-        self._rewards.add(self.simulator.step(self._target))
+        step = self.simulator.step(self._target)
         self._pass_time()
+        self._rewards.add(step, end=self._stamp)
 
     def _pass_time(self) -> None:
         self._moved = True
@@ -199,15 +202,10 @@ class SimNode(Node):
             self._image_publishers[image.header.frame_id].publish(image)
 
     def _on_result(self, message: ExecutionResult) -> None:
-        if message.num_steps:  # Without a step nothing was executed, and a human may be driving a segment.
-            self._publish_reward(message)
-        if self._lockstep:
+        # Without a step nothing was executed, and a human may be driving a segment.
+        is_new = not message.num_steps or self._reports.answer(message)
+        if self._lockstep and is_new:
             self._publish_images()
-
-    def _publish_reward(self, message: ExecutionResult) -> None:
-        reward = self._rewards.finish()
-        report = SourceReport(TASK_SOURCE, reward.terms, terminated=reward.terminated, success=reward.success)
-        self._reward_publisher.publish(source_report_to_message(report, message))
 
 
 def main(args: Sequence[str] | None = None) -> NoReturn:

@@ -10,6 +10,8 @@ While a human drives, chunks are refused, and `human_driving.py` makes the steps
 
 from __future__ import annotations
 
+from collections.abc import Iterable
+
 import numpy as np
 
 from chunk_ppo_ros.config import RobotConfig
@@ -80,6 +82,13 @@ class ChunkPlayer:
         return self._motion.running is not None
 
     @property
+    def played_stamp(self) -> int | None:
+        """The stamp of the policy's chunk that is being executed, ns; None where none is."""
+        running = self._motion.running
+        is_chunk = isinstance(running, PlayedChunk) and not isinstance(running, ScriptedMotion)
+        return running.stamp if running is not None and is_chunk else None
+
+    @property
     def awaits_first_step(self) -> bool:
         """Whether a chunk or segment is being executed of which nothing has been sent yet."""
         return self._motion.running is not None and self._motion.running.num_commands == 0
@@ -138,6 +147,14 @@ class ChunkPlayer:
         if abs(age) <= self._config.chunk_deadline:  # Otherwise a forged stamp would set the stamps of segments.
             self._human.note_stamp(trajectory.stamp)
         self._intake.receive(side, trajectory, age=age, now=now)
+
+    def has_ended(self, stamp: int) -> bool:
+        """Returns whether the chunk of this stamp (ns) has a result."""
+        return self._results.has(stamp)
+
+    def note_ended(self, stamps: Iterable[int]) -> None:
+        """Records that chunks with these stamps (ns) have a result of an earlier process. They are not played again."""
+        self._results.note(stamps)
 
     def refuse(self, stamp: int, reason: str) -> None:
         """Refuses the chunk of this stamp (ns), for example because a half of it cannot be read."""

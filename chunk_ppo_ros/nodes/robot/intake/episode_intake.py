@@ -44,6 +44,7 @@ class EpisodeIntake:
             cleared, before an operator has confirmed it or has started an episode.
         note_sender: notes who sends the events.
         on_event: is called after each message, with its event.
+        on_reset: is called after each message of a reset, with its stamp, ns.
     """
 
     def __init__(
@@ -57,10 +58,12 @@ class EpisodeIntake:
         confirm_start: bool,
         note_sender: NoteSender,
         on_event: Callable[[int], None],
+        on_reset: Callable[[int], None] = lambda stamp: None,
     ) -> None:
         self._player = player
         self._is_real = is_real
         self._on_event = on_event
+        self._on_reset = on_reset
         self._clock = node.get_clock()
         self._started = time.monotonic()
         self._starts: set[int] = set()  # the stamps of the starts of episodes that confirmed where the robot is, ns
@@ -101,6 +104,8 @@ class EpisodeIntake:
                 self.unconfirmed = ""
             self._player.resume(confirmed=confirmed)
         self._on_event(message.event)
+        if message.event == EpisodeEvent.RESET:
+            self._on_reset(time_to_ns(message.header.stamp))
 
     def await_confirmation(self, event: str) -> None:
         """Lets the robot wait until an operator confirms that it may move, if `robot.confirm_start` is set.

@@ -40,6 +40,7 @@ class TrajectoryIntake:
         max_observation_age: the age of the observation of a chunk, s, beyond which the chunk is refused.
         run_id: returns the run that the robot serves, or an empty string while it is not known.
         on_trajectory: is called after each message that the player took or refused.
+        on_repeated: is called with the stamp of a chunk that has ended before its trajectory came, ns.
     """
 
     def __init__(
@@ -53,6 +54,7 @@ class TrajectoryIntake:
         max_observation_age: float,
         run_id: Callable[[], str],
         on_trajectory: Callable[[], None],
+        on_repeated: Callable[[int], None],
     ) -> None:
         self._node = node
         self._player = player
@@ -61,16 +63,20 @@ class TrajectoryIntake:
         self._max_observation_age = max_observation_age
         self._run_id = run_id
         self._on_trajectory = on_trajectory
+        self._on_repeated = on_repeated
         for side, topic in topics.CHUNK_TRAJECTORIES.items():
             take = functools.partial(self._on_bytes, side)
             topic.create_raw_subscription(node, note_sender(topic.name, take))
 
     def _on_bytes(self, side: str, data: bytes) -> None:
         self._look()
+        if self._player.has_ended(stamp := stamp_of(data)):
+            self._on_repeated(stamp)
+            return
         largest = BYTES_OF_REST + self._horizon * BYTES_OF_POINT
         if len(data) > largest:
             reason = f"a message must have at most {largest} bytes for {self._horizon} points, got {len(data)}"
-            self._player.refuse(stamp_of(data), f"{side} arm: {reason}")
+            self._player.refuse(stamp, f"{side} arm: {reason}")
         else:
             self._take(side, deserialize_message(data, JointTrajectory))
         self._on_trajectory()

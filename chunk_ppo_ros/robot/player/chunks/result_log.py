@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable
+
 from chunk_ppo_ros.core.execution import ExecutionResult
 
 REMEMBERED_STAMPS = 65_536
@@ -17,10 +19,15 @@ class ResultLog:
 
     def report(self, result: ExecutionResult) -> None:
         """Adds the result of a chunk or segment."""
-        self._stamps[result.stamp] = None
-        if len(self._stamps) > REMEMBERED_STAMPS:
-            del self._stamps[next(iter(self._stamps))]
+        self.note([result.stamp])
         self._results.append(result)
+
+    def note(self, stamps: Iterable[int]) -> None:
+        """Records that the chunks with these stamps (ns) have a result, which is not kept here."""
+        for stamp in stamps:
+            self._stamps[stamp] = None
+            if len(self._stamps) > REMEMBERED_STAMPS:
+                del self._stamps[next(iter(self._stamps))]
 
     def has(self, stamp: int) -> bool:
         """Returns whether the chunk of this stamp (ns) has a result, as far as it is remembered."""
