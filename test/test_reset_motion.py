@@ -17,6 +17,7 @@ from chunk_ppo_ros.nodes.wire import qos, topics
 from chunk_ppo_ros.robot import aloha
 from support.robot_rig import PERIOD, Graph, running_graph
 from support.service_paths import SERVICE_PATHS
+from support.spinner import PATIENCE
 
 pytestmark = pytest.mark.graph
 
@@ -39,7 +40,7 @@ class Session:
         self.until(lambda: bool(self.states))
         self.versions.publish(msg.PolicyVersion(run_id="run", num_required=4))
 
-    def until(self, condition: Any, *, timeout: float = 20.0) -> None:
+    def until(self, condition: Any, *, timeout: float = PATIENCE) -> None:
         self.graph.until(condition, timeout=timeout)
 
     def until_phase(self, phase: int) -> None:

@@ -59,7 +59,7 @@ def test_it_moves_each_joint_and_finds_swapped_wrist_cameras(
             text=True,
         )
         stack.callback(process.kill)
-        graph.until(lambda: process.poll() is not None, timeout=90.0)
+        graph.until(lambda: process.poll() is not None, timeout=240.0)
         printed, errors = process.communicate()
     assert process.returncode == 1, printed + errors
     (folder,) = (tmp_path / "x").glob("start_of_day_*")
