@@ -65,7 +65,7 @@ def update_metrics() -> Metrics:
     update = PPOUpdate(evaluate, optimizer, CONFIG, reference={"logits": jnp.zeros(2)})
     result = update.run(params, optimizer.init(params), stack_transitions(transitions()), key=jax.random.key(0))
     shares = mean_shares(transition.outcome for transition in transitions())
-    refused = Metrics({"transitions/refused": 0.0})
+    refused = Metrics({"transitions/refused": 0.0, "transitions/set_aside": 0.0})
     times = time_metrics(rollout=1.0, update=1.0) | all_run_times()
     lengths, prompts = length_metrics(transitions()), prompt_metrics(transitions(), [WeightedPrompt("<prompt>")])
     return result.metrics | lengths | shares | prompts | times | refused

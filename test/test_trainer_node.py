@@ -108,7 +108,13 @@ def reports(monkeypatch):
 def start(tmp_path, monkeypatch, capfd, reports):
     """Starts trainer_node with settings and returns the graph once all are connected."""
     monkeypatch.setattr(run_loader, "Learner", FakeLearner)
-    for name, value in {"update_errors": [], "save_errors": [], "update_time": 0.0, "trained": []}.items():
+    for name, value in {
+        "update_errors": [],
+        "blamed": [],
+        "save_errors": [],
+        "update_time": 0.0,
+        "trained": [],
+    }.items():
         monkeypatch.setattr(FakeLearner, name, value)
     with graph_starter(tmp_path, trainer_node.TrainerNode, Rest, capfd) as start:
         yield start
@@ -241,7 +247,7 @@ def test_a_discarded_episode_leaves_the_rollout_and_the_journal(graph, journal):
     late = send(graph, 3, episode=0)[0]
     assert (late.status, late.num_accepted) == (ACK.DISCARDED, 1)
     configure_again(graph)
-    assert journal() == [2]
+    graph.until(lambda: journal() == [2])
 
 
 def test_an_episode_is_recorded(graph, tmp_path):
@@ -381,7 +387,7 @@ def test_episodes_that_end_while_the_node_has_no_run_count_when_it_has_one(graph
     graph.until(lambda: graph.peer.versions[-1].num_accepted == 1)
     assert send(graph, 0, episode=0)[0].status == ACK.DISCARDED
     configure_again(graph)
-    assert journal() == [1]
+    graph.until(lambda: journal() == [1])
 
 
 @pytest.mark.parametrize("transitions", [("deactivate", "activate"), ("deactivate", "cleanup", "configure")])

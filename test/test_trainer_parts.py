@@ -15,6 +15,7 @@ from rclpy.serialization import serialize_message
 
 from chunk_ppo_ros.config import EpisodeConfig, TrainConfig
 from chunk_ppo_ros.core.consumption.consumed import NOTHING_CONSUMED, Consumed
+from chunk_ppo_ros.core.consumption.number_window import NumberWindow
 from chunk_ppo_ros.core.errors import FRESH_UNASKED
 from chunk_ppo_ros.core.metrics import Metrics
 from chunk_ppo_ros.core.progress import Counters
@@ -24,6 +25,7 @@ from chunk_ppo_ros.model.checkpoints.metadata import Provenance
 from chunk_ppo_ros.nodes.common import progress_bars
 from chunk_ppo_ros.nodes.trainer.acknowledger import Acknowledger
 from chunk_ppo_ros.nodes.trainer.acknowledgment import Acknowledgment
+from chunk_ppo_ros.nodes.trainer.intake.checks import IntakeChecks
 from chunk_ppo_ros.nodes.trainer.rollout_buffer import RolloutBuffer
 from chunk_ppo_ros.nodes.trainer.training_log import TrainingLog
 from chunk_ppo_ros.nodes.trainer.training_run import TrainingRun
@@ -90,7 +92,11 @@ class Rollouts:
         )
         self.calls: queue.SimpleQueue[Callable[[], None]] = queue.SimpleQueue()
         self.aside: list[tuple[str, int, str]] = []
-        self.run = TrainingRun(self.learner, 2, journal, self.set_aside, self.calls.put)
+        checks = IntakeChecks(
+            NumberWindow(("robot_0", "robot_1"), largest_jump=1000, next_sequence_number=2, next_episode=1),
+            self.learner.check,
+        )
+        self.run = TrainingRun(self.learner, 2, journal, self.set_aside, self.calls.put, checks)
 
     def set_aside(self, key: tuple[str, int], raw: bytes, reason: str, then: Callable[[OSError | None], None]) -> None:
         self.aside.append((*key, reason))

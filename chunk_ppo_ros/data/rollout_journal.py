@@ -105,6 +105,11 @@ class RolloutJournal:
             self._index.left_out.add(key)
         self._submit(Entry(LEFT_OUT, *key, json.dumps({"reason": reason}).encode()), on_durable)
 
+    def exclude(self, key: ChunkKey) -> None:
+        """Leaves a transition out for as long as this process runs. Nothing is written."""
+        with self._lock:
+            self._index.left_out.add(key)
+
     def discard(self, sender: str, episode: int, on_durable: OnDurable) -> None:
         """Marks an episode as discarded by its operator. No update takes its transitions, also later ones."""
         with self._lock:
@@ -121,6 +126,11 @@ class RolloutJournal:
         with self._lock:
             consumed, left_out = self._consumed, self._index.left_out
             return tuple(sorted(key for key in self._index.places if key not in consumed and key not in left_out))
+
+    def keys(self) -> tuple[ChunkKey, ...]:
+        """Returns all stored transitions of the run, whatever became of them."""
+        with self._lock:
+            return tuple(self._index.places)
 
     def is_consumed(self, key: ChunkKey) -> bool:
         """Returns whether the run has trained on a transition."""

@@ -10,6 +10,7 @@ from pathlib import Path
 
 import numpy as np
 
+from chunk_ppo_ros.agent.offenders import Offender
 from chunk_ppo_ros.core.consumption.consumed import NOTHING_CONSUMED
 from chunk_ppo_ros.core.errors import CheckpointError
 from chunk_ppo_ros.core.execution import ExecutionResult
@@ -39,6 +40,7 @@ class FakeLearner:
     """Keeps its counters in `checkpoints/step_<N>/counters`. Class attributes make it slow or make it fail."""
 
     update_errors: list[Exception] = []  # noqa: RUF012 - tests set it
+    blamed: list[tuple[int, ...]] = []  # noqa: RUF012 - sequence numbers that each failed update is blamed on
     save_errors: list[Exception] = []  # noqa: RUF012
     update_time = 0.0  # s
     gate = threading.Event()  # An update ends only while it is set.
@@ -79,6 +81,10 @@ class FakeLearner:
     def check(self, transition):
         if transition.chunk.observation.state.shape != (14,):
             raise ValueError(f"state must have shape (14,), got {transition.chunk.observation.state.shape}")
+
+    def offenders(self, error, transitions):
+        blamed = FakeLearner.blamed.pop(0) if FakeLearner.blamed else ()
+        return tuple(Offender(one.id, str(error)) for one in transitions if one.id.sequence_number in blamed)
 
     def update(self, transitions, *, progress=None):
         if FakeLearner.update_errors:

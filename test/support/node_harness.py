@@ -40,8 +40,8 @@ def node_config(folder: Path, **sections: dict[str, Any]) -> config_lib.TrainCon
 class Peer(Node):
     """Plays the rest of the graph, and collects what it hears by topic."""
 
-    def __init__(self) -> None:
-        super().__init__("peer", use_global_arguments=False)
+    def __init__(self, name: str = "peer") -> None:
+        super().__init__(name, use_global_arguments=False)
         self.heard: dict[str, list[Any]] = {}
 
     def listen(self, message_type: type, topic: str, profile: Any) -> None:

@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable
+
+from chunk_ppo_ros.core.consumption.chunk_ranges import ChunkKey
 from chunk_ppo_ros.core.types import ChunkId
 
 
@@ -47,7 +50,14 @@ class NumberWindow:
     def note(self, id: ChunkId) -> None:
         """Records the numbers of a chunk that is known to be of the run."""
         self._next_numbers[id.sender] = max(self._next_numbers[id.sender], id.sequence_number + 1)
-        self.note_episode(id.sender, id.episode)
+        self._next_episodes[id.sender] = max(self._next_episodes[id.sender], id.episode + 1)
+
+    def note_stored(self, chunks: Iterable[ChunkKey]) -> None:
+        """Records the numbers of stored chunks, in ascending order. One that jumps over many others is ignored."""
+        for sender, number in sorted(chunks):
+            following = self._next_numbers.get(sender)
+            if following is not None and following <= number <= following + self._largest_jump:
+                self._next_numbers[sender] = number + 1
 
     def note_episode(self, sender: str, episode: int) -> None:
         """Records the number of an episode that reward_node tells. One that jumps itself is ignored.

@@ -296,6 +296,13 @@ TRANSITION_OF_OTHER_VERSION = Condition(
     cleared="transitions are of the present version again",
     renewed_by=("policy_version", "present_version"),
 )
+TRANSITIONS_SET_ASIDE = Condition(
+    key="transitions of the update",
+    text="transitions {numbers} of version {version} are set aside, because the update failed: {reason}",
+    cleared="the update is made without the transitions that are set aside",
+    is_error=True,
+    renewed_by=("numbers",),
+)
 UPDATE_FAILED = Condition(
     key="update",
     text="the update of version {version} failed: {reason}. The weights and the rollout are kept; discard the episode, "

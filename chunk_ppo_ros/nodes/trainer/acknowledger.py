@@ -2,8 +2,11 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+
 from chunk_ppo_msgs import msg
 
+from chunk_ppo_ros.agent.offenders import Offender
 from chunk_ppo_ros.core.types import ChunkId
 from chunk_ppo_ros.nodes.common import condition_table
 from chunk_ppo_ros.nodes.common.worker_node import WorkerNode
@@ -47,6 +50,18 @@ class Acknowledger:
                 num_required=self._num_required,
             )
         )
+
+    def report_offenders(self, offenders: Sequence[Offender], buffer: RolloutBuffer) -> None:
+        """Takes back that transitions were accepted, because an update failed because of them."""
+        self._node.raise_condition(
+            condition_table.TRANSITIONS_SET_ASIDE,
+            numbers=", ".join(str(offender.id.sequence_number) for offender in offenders),
+            version=buffer.version,
+            reason=offenders[0].reason,
+        )
+        for offender in offenders:
+            refusal = Acknowledgment(msg.TransitionAck.REFUSED_INVALID, offender.reason)
+            self.acknowledge(offender.id, refusal, buffer)
 
     def report(self, message: msg.Transition, acknowledgment: Acknowledgment, buffer: RolloutBuffer | None) -> None:
         """Reports why transitions are not accepted, once for each new reason instead of for each transition."""

@@ -109,6 +109,10 @@ class RolloutBuffer:
         """Gives up the place of a transition that could not be written."""
         self._unstored.pop(transition.id.key, None)
 
+    def drop(self, key: ChunkKey) -> Transition:
+        """Drops an accepted transition and returns it."""
+        return self._accepted.pop(key)
+
     def drop_episode(self, sender: str, episode: int) -> list[ChunkId]:
         """Drops the accepted transitions of an episode, and returns the dropped chunks."""
         ids = [transition.id for transition in self._accepted.values()]

@@ -5,13 +5,13 @@ from __future__ import annotations
 from collections.abc import Callable
 
 from chunk_ppo_msgs import msg
-from rclpy.serialization import deserialize_message
 
 from chunk_ppo_ros.core.consumption.chunk_ranges import ChunkKey
 from chunk_ppo_ros.core.types import ChunkId
 from chunk_ppo_ros.data.rollout_journal import RolloutJournal
 from chunk_ppo_ros.data.store import DamagedRecord
 from chunk_ppo_ros.nodes.trainer.acknowledgment import Acknowledgment
+from chunk_ppo_ros.nodes.trainer.intake.received import read_transition, trained_content
 from chunk_ppo_ros.nodes.trainer.rollout_buffer import RolloutBuffer
 from chunk_ppo_ros.nodes.wire import conversions
 
@@ -61,8 +61,8 @@ class StoredTransitions:
         if raw is None:
             return b"", ""
         try:
-            message = deserialize_message(raw, msg.Transition)
-        except RuntimeError as error:  # This is the type of rclpy's error.
+            message = read_transition(raw)
+        except ValueError as error:
             return raw, f"it cannot be read: {error}"
         if message.chunk.policy_version > buffer.version:
             self._versions[key] = message.chunk.policy_version
@@ -71,7 +71,9 @@ class StoredTransitions:
             return raw, ""  # It waits for the case that the rollout loses one of its transitions.
         judged = buffer.judge(message)
         if isinstance(judged, Acknowledgment):
-            return raw, judged.reason
+            if judged.status == msg.TransitionAck.DISCARDED:  # That is no flaw of it.
+                self._journal.leave_out(key, judged.reason, lambda error: None)
+            return raw, judged.reason if judged.is_refusal else ""
         buffer.accept(judged)
         return raw, ""
 
@@ -95,7 +97,7 @@ class StoredTransitions:
         if self._journal.is_discarded(id.sender, id.episode) and not self._journal.is_consumed(id.key):
             return Acknowledgment(msg.TransitionAck.DISCARDED, f"episode {id.episode} is discarded")
         earlier = self._message(id.key)
-        if earlier is None or earlier.chunk.header.stamp == message.chunk.header.stamp:
+        if earlier is None or trained_content(earlier) == trained_content(message):
             return Acknowledgment(msg.TransitionAck.DUPLICATE)
         reason = f"sequence_number must be new, got {id.sequence_number}, which another chunk of {id.sender} has"
         return Acknowledgment(msg.TransitionAck.REFUSED_INVALID, reason)
@@ -104,6 +106,6 @@ class StoredTransitions:
         """Returns a stored transition, or None where it cannot be read."""
         try:
             raw = self._journal.read(key)
-            return None if raw is None else deserialize_message(raw, msg.Transition)
-        except (OSError, DamagedRecord, RuntimeError):  # RuntimeError is the type of rclpy's error.
+            return None if raw is None else read_transition(raw)
+        except (OSError, DamagedRecord, ValueError):
             return None

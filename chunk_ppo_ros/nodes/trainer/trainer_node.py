@@ -14,12 +14,9 @@ from typing import NoReturn
 from chunk_ppo_msgs import msg
 from rclpy.duration import Duration
 from rclpy.executors import SingleThreadedExecutor
-from rclpy.serialization import deserialize_message
 
-from chunk_ppo_ros.core.consumption.chunk_ranges import ChunkKey
 from chunk_ppo_ros.core.errors import UserError
 from chunk_ppo_ros.core.metrics import Metrics
-from chunk_ppo_ros.data.rollout_journal import OnDurable
 from chunk_ppo_ros.model.checkpoints.checkpoint import Checkpoint
 from chunk_ppo_ros.nodes.common import condition_table
 from chunk_ppo_ros.nodes.common.progress_bars import RolloutBar
@@ -30,10 +27,14 @@ from chunk_ppo_ros.nodes.trainer.acknowledger import Acknowledger
 from chunk_ppo_ros.nodes.trainer.acknowledgment import Acknowledgment
 from chunk_ppo_ros.nodes.trainer.episode_reports import EpisodeReports
 from chunk_ppo_ros.nodes.trainer.handover import Handover
+from chunk_ppo_ros.nodes.trainer.intake.checks import IntakeChecks
+from chunk_ppo_ros.nodes.trainer.intake.failed_updates import UpdateFailed
+from chunk_ppo_ros.nodes.trainer.intake.set_aside import SetAside
+from chunk_ppo_ros.nodes.trainer.intake.transition_receiver import TransitionReceiver
 from chunk_ppo_ros.nodes.trainer.run_loader import LoadedRun, RunLoader
 from chunk_ppo_ros.nodes.trainer.training_log import TrainingLog
 from chunk_ppo_ros.nodes.trainer.training_run import TrainingRun
-from chunk_ppo_ros.nodes.wire import conversions, topics
+from chunk_ppo_ros.nodes.wire import topics
 from chunk_ppo_ros.reporting.report_writer import ReportWriter
 
 _SECTIONS = ("model", "ppo", "env", "episode", "chunk_length", "robot", "reward", "pretrain", "run")
@@ -57,7 +58,15 @@ class TrainerNode(WorkerNode):
         self._version_publisher = topics.POLICY_VERSION.create_publisher(self)
         self._acknowledger = Acknowledger(self, num_required=self.config.ppo.num_chunks_per_update)
         self._episodes = EpisodeReports(self, run_id=lambda: self._run_id, on_end=self._on_episode_end)
-        topics.TRANSITION.create_raw_subscription(self, self._on_transition)
+        self._set_aside = SetAside(self.config.run.folder / "store")
+        self._receiver = TransitionReceiver(
+            self,
+            self._acknowledger,
+            self._set_aside,
+            run=lambda: self._run,
+            before_answer=self._announce_count,
+            on_accepted=self._on_accepted,
+        )
         self.start()
 
     # The methods below follow the lifecycle.
@@ -104,7 +113,9 @@ class TrainerNode(WorkerNode):
         for finding in loaded.findings:
             self.get_logger().error(f"the journal is damaged: {finding}")
         num_required = self.config.ppo.num_chunks_per_update
-        run = TrainingRun(loaded.learner, num_required, loaded.journal, _forget, self._hand_over)
+        self._set_aside.begin_run(loaded.learner.run_id)
+        checks = IntakeChecks.of(self.config, loaded.learner.counters, loaded.learner.check)
+        run = TrainingRun(loaded.learner, num_required, loaded.journal, self._set_aside, self._hand_over, checks)
         run.begin_rollout(self.get_logger())
         return run
 
@@ -126,6 +137,7 @@ class TrainerNode(WorkerNode):
         run, self._run = self._run, None
         if run is not None:
             run.journal.close()
+        self._set_aside.close()
 
     def destroy_node(self) -> None:
         """Closes the files and removes the progress bar."""
@@ -136,23 +148,9 @@ class TrainerNode(WorkerNode):
 
     # The methods below collect transitions.
 
-    def _on_transition(self, raw: bytes) -> None:
-        message, run = deserialize_message(raw, msg.Transition), self._run
-        if run is None or not self.is_active:
-            acknowledgment = Acknowledgment(msg.TransitionAck.RETRY, "trainer_node is not active")
-            self._answer(run, message, acknowledgment)
-        else:
-            run.intake.take(run.buffer, raw, message, lambda answer: self._answer(run, message, answer))
-
-    def _answer(self, run: TrainingRun | None, message: msg.Transition, acknowledgment: Acknowledgment) -> None:
-        buffer = run.buffer if run is not None else None
-        if acknowledgment.is_accepted:
-            self._announce_count(run)
-        self._acknowledger.acknowledge(conversions.chunk_id(message.chunk), acknowledgment, buffer)
-        self._acknowledger.report(message, acknowledgment, buffer)
-        if self.is_active and run is not None and run is self._run and acknowledgment.is_accepted:
-            self._bar.update()
-            self._update_if_complete(run)
+    def _on_accepted(self, run: TrainingRun) -> None:
+        self._bar.update()
+        self._update_if_complete(run)
 
     @property
     def _run_id(self) -> str:
@@ -201,12 +199,25 @@ class TrainerNode(WorkerNode):
     def _on_updated(self, run: TrainingRun, outcome: Outcome[Metrics]) -> None:
         try:
             run.unsaved_metrics = outcome.result()
-        except (UserError, ValueError) as error:
+        except UpdateFailed as failure:
             run.is_updating = False
-            self.raise_condition(condition_table.UPDATE_FAILED, version=run.buffer.version, reason=str(error))
+            self._on_update_failed(run, failure)
             return
+        run.failed_updates.succeeded()
         self.clear_condition(condition_table.UPDATE_FAILED)
+        self.clear_condition(condition_table.TRANSITIONS_SET_ASIDE)
         self._save(run, run.unsaved_metrics)
+
+    def _on_update_failed(self, run: TrainingRun, failure: UpdateFailed) -> None:
+        """Sets aside what an update failed because of, and fills the rollout up again; else the run waits for help."""
+        offenders = run.set_offenders_aside(failure, self.get_logger())
+        if not offenders:
+            reason = f"{run.failed_updates.why_paused}{failure}"
+            self.raise_condition(condition_table.UPDATE_FAILED, version=run.buffer.version, reason=reason)
+            return
+        self._acknowledger.report_offenders(offenders, run.buffer)
+        if self.is_active:
+            self._collect(run)
 
     def _save(self, run: TrainingRun, metrics: Metrics) -> None:
         self._saved_at = time.monotonic()
@@ -219,7 +230,12 @@ class TrainerNode(WorkerNode):
             self.raise_condition(condition_table.CHECKPOINT_NOT_STORED, reason=str(error))
             return
         self.clear_condition(condition_table.CHECKPOINT_NOT_STORED)
-        refused = Metrics({"transitions/refused": float(run.buffer.num_refused)})
+        refused = Metrics(
+            {
+                "transitions/refused": float(run.buffer.num_refused),
+                "transitions/set_aside": float(self._set_aside.take_count()),
+            }
+        )
         self._log.write_update(metrics | refused, run.learner.counters)
         run.unsaved_metrics = None
         run.is_updating = False
@@ -229,7 +245,8 @@ class TrainerNode(WorkerNode):
             self._start_rollout(run)
 
     def watch(self) -> None:
-        """Tries again to save an update that could not be saved."""
+        """Looks whether other nodes publish transitions, and tries again to save an update that could not be saved."""
+        self._receiver.watch()
         run = self._run
         if run is None or run.unsaved_metrics is None or self.is_working:
             return
@@ -252,6 +269,10 @@ class TrainerNode(WorkerNode):
 
     def _start_rollout(self, run: TrainingRun) -> None:
         self._started_at = time.monotonic()
+        self._collect(run)
+
+    def _collect(self, run: TrainingRun) -> None:
+        """Announces the version and how many transitions of it are here, and updates if these are enough."""
         self._announce(run)
         if run.is_finished:
             self.get_logger().info("training has reached its end")
@@ -271,10 +292,6 @@ class TrainerNode(WorkerNode):
     def _open_bar(self, run: TrainingRun) -> None:
         buffer = run.buffer
         self._bar.open(version=buffer.version, num_accepted=buffer.num_accepted, num_required=buffer.num_required)
-
-
-def _forget(key: ChunkKey, raw: bytes, reason: str, on_durable: OnDurable) -> None:
-    on_durable(None)
 
 
 def main(args: Sequence[str] | None = None) -> NoReturn:

@@ -4,20 +4,26 @@ from __future__ import annotations
 
 import dataclasses
 import time
+from collections.abc import Sequence
 
 from chunk_ppo_msgs import msg
 from rclpy.impl.rcutils_logger import RcutilsLogger
+from rclpy.serialization import serialize_message
 
 from chunk_ppo_ros.agent.learner import Learner
+from chunk_ppo_ros.agent.offenders import Offender
 from chunk_ppo_ros.core.consumption.chunk_ranges import ChunkKey
 from chunk_ppo_ros.core.errors import FRESH_UNASKED
 from chunk_ppo_ros.core.metrics import Metrics
 from chunk_ppo_ros.core.types import DEFAULT_SENDER, ChunkId, Transition
 from chunk_ppo_ros.data.rollout_journal import RolloutJournal
 from chunk_ppo_ros.nodes.common.progress_bars import update_bar
+from chunk_ppo_ros.nodes.trainer.intake.checks import IntakeChecks
+from chunk_ppo_ros.nodes.trainer.intake.failed_updates import FailedUpdates, UpdateFailed, updated
 from chunk_ppo_ros.nodes.trainer.rollout_buffer import RolloutBuffer
 from chunk_ppo_ros.nodes.trainer.stored_transitions import StoredTransitions
 from chunk_ppo_ros.nodes.trainer.transition_intake import HandOver, SetAside, TransitionIntake
+from chunk_ppo_ros.nodes.wire import conversions
 from chunk_ppo_ros.nodes.wire.arrays import header_of
 from chunk_ppo_ros.reporting.run_metrics import time_metrics
 
@@ -32,9 +38,11 @@ class TrainingRun:
         journal: the journal of accepted transitions, which is begun for this run.
         set_aside: stores transitions that no update takes.
         hand_over: hands a call over from the thread of a store to the executor.
+        checks: checks the transitions, and knows how far their numbers have come.
         stored: the transitions of the journal that wait for an update.
         intake: answers the transitions that arrive.
         buffer: the transitions of the present version.
+        failed_updates: counts the updates that failed because of their transitions.
         is_updating: whether an update is being made, or is made and not saved yet.
         unsaved_metrics: the metrics of an update that is made and not saved, or None.
     """
@@ -44,15 +52,19 @@ class TrainingRun:
     journal: RolloutJournal
     set_aside: SetAside
     hand_over: HandOver
+    checks: IntakeChecks
     stored: StoredTransitions = dataclasses.field(init=False)
     intake: TransitionIntake = dataclasses.field(init=False)
     buffer: RolloutBuffer = dataclasses.field(init=False)
+    failed_updates: FailedUpdates = dataclasses.field(init=False)
     is_updating: bool = False
     unsaved_metrics: Metrics | None = None
 
     def __post_init__(self) -> None:
         self.stored = StoredTransitions(self.journal, self.leave_out)
         self.intake = TransitionIntake(self.journal, self.stored, self.set_aside, self.hand_over)
+        self.failed_updates = FailedUpdates(self.num_required)
+        self.checks.window.note_stored(self.journal.keys())
         self.buffer = self._empty_buffer()
 
     @property
@@ -71,8 +83,7 @@ class TrainingRun:
         """
         self.journal.mark_consumed(self.learner.consumed)
         self.buffer = self._empty_buffer()
-        for reason in self.stored.fill(self.buffer):
-            logger.error(f"a stored transition is not trained on, {reason}")
+        self._fill(logger)
         if self.buffer.num_accepted:
             logger.info(f"{self.buffer.num_accepted} transitions are restored from the journal")
 
@@ -88,7 +99,18 @@ class TrainingRun:
             if error is None:
                 self.journal.leave_out(key, reason, lambda error: None)
 
+        self.journal.exclude(key)
         self.set_aside(key, raw, reason, mark)
+
+    def set_offenders_aside(self, failure: UpdateFailed, logger: RcutilsLogger) -> Sequence[Offender]:
+        """Drops the transitions because of which an update failed, and returns them; none where the run pauses."""
+        offenders = self.failed_updates.to_set_aside(failure)
+        for offender in offenders:
+            raw = serialize_message(conversions.transition_to_message(self.buffer.drop(offender.id.key)))
+            self.leave_out(offender.id.key, raw, offender.reason)
+        if offenders:
+            self._fill(logger)
+        return offenders
 
     def update(self, transitions: list[Transition], *, rollout_time: float) -> Metrics:
         """Makes an update and returns its metrics. This runs in the worker thread.
@@ -96,10 +118,13 @@ class TrainingRun:
         Args:
             transitions: the transitions of the rollout.
             rollout_time: the time that the rollout took, s.
+
+        Raises:
+            UpdateFailed: when the update is not made.
         """
         started = time.monotonic()
         with update_bar(self.learner.policy_version) as on_minibatch:
-            metrics = self.learner.update(transitions, progress=on_minibatch)
+            metrics = updated(self.learner, transitions, progress=on_minibatch)
         return metrics | time_metrics(rollout=rollout_time, update=time.monotonic() - started)
 
     def exit_code(self, logger: RcutilsLogger) -> int:
@@ -116,8 +141,7 @@ class TrainingRun:
         A version whose checkpoint is not on disk is never announced. The next numbers are above all that this run has
         seen, also where it went back to an earlier checkpoint.
         """
-        learner, buffer, counters = self.learner, self.buffer, self.learner.counters
-        seen = self.journal.next_sequence_number(DEFAULT_SENDER)
+        learner, buffer, window = self.learner, self.buffer, self.checks.window
         return msg.PolicyVersion(
             header=header_of(stamp),
             run_id=learner.run_id,
@@ -126,12 +150,16 @@ class TrainingRun:
             checkpoint=str(learner.checkpoint.root.resolve()),
             num_accepted=buffer.num_accepted,
             num_required=buffer.num_required,
-            next_sequence_number=max(counters.next_sequence_number, seen),
-            next_episode=max(counters.next_episode, self.stored.next_episode(DEFAULT_SENDER)),
+            next_sequence_number=window.next_sequence_number(DEFAULT_SENDER),
+            next_episode=max(window.next_episode(DEFAULT_SENDER), self.stored.next_episode(DEFAULT_SENDER)),
             num_chunks=learner.num_chunks,
             num_steps=learner.num_steps,
             final=self.is_finished,
         )
+
+    def _fill(self, logger: RcutilsLogger) -> None:
+        for reason in self.stored.fill(self.buffer):
+            logger.error(f"a stored transition is not trained on, {reason}")
 
     def _empty_buffer(self) -> RolloutBuffer:
         return RolloutBuffer(
@@ -139,5 +167,5 @@ class TrainingRun:
             version=self.learner.policy_version,
             num_required=self.num_required,
             journal=self.journal,
-            check=self.learner.check,
+            check=self.checks.check,
         )

@@ -60,7 +60,7 @@ class TransitionIntake:
         if isinstance(judged, Transition):
             self._accept(buffer, raw, judged, answer)
         elif judged.is_refusal:
-            self._refuse(buffer, raw, message, judged, answer)
+            self.refuse(buffer, raw, message, judged, answer)
         else:
             answer(judged)
 
@@ -76,9 +76,18 @@ class TransitionIntake:
         buffer.reserve(transition)
         self._journal.add(transition.id.key, raw, lambda error: self._hand_over(lambda: on_durable(error)))
 
-    def _refuse(
+    def refuse(
         self, buffer: RolloutBuffer, raw: bytes, message: msg.Transition, refusal: Acknowledgment, answer: Answer
     ) -> None:
+        """Sets a transition aside, and answers it when it is stored.
+
+        Args:
+            buffer: the rollout that counts it.
+            raw: the serialized message, or as much of it as there is.
+            message: what of it could be read.
+            refusal: the answer.
+            answer: is called by the executor.
+        """
         key = conversions.chunk_id(message.chunk).key
 
         def on_durable(error: OSError | None) -> None:

@@ -231,4 +231,12 @@ UPDATES = (
         "It is 0.",
         when="the ROS graph trains",
     ),
+    MetricRow(
+        "transitions/set_aside",
+        "transitions",
+        "The transitions that cannot be trained on and were set aside in this rollout, with those that were refused.",
+        "nodes/trainer/trainer_node.py",
+        "It is 0; otherwise the log names the reasons, and docs/troubles.md says what to do.",
+        when="the ROS graph trains",
+    ),
 )

@@ -53,9 +53,24 @@ class PublisherGuard:
         self._owners: dict[tuple[str, str], str] = {}  # by topic and part
         self._refused: dict[tuple[str, str], tuple[str, str]] = {}  # by topic and node, the owner and the part
 
-    def only_from_one(self, topic: str, then: Callable[[Any], None]) -> WithOrigin:
-        """Returns the callback of a subscription that calls `then` with the messages of the topic's node alone."""
-        return WithOrigin(lambda message, origin: then(message) if self.admits(topic, origin) else None)
+    def only_from_one(
+        self, topic: str, then: Callable[[Any], None], otherwise: Callable[[Any, str], None] | None = None
+    ) -> WithOrigin:
+        """Returns the callback of a subscription that calls `then` with the messages of the topic's node alone.
+
+        Args:
+            topic: the name of the topic.
+            then: is called with each message of the topic's node.
+            otherwise: is called with each message of another node, and with the name of that node.
+        """
+
+        def take(message: Any, origin: MessageOrigin) -> None:
+            if self.admits(topic, origin):
+                then(message)
+            elif otherwise is not None and (sender := self._look(topic).get(origin.publisher)):
+                otherwise(message, sender)
+
+        return WithOrigin(take)
 
     def admits(self, topic: str, origin: MessageOrigin, *, part: str = "") -> bool:
         """Returns whether a message comes from the node that its topic belongs to.

@@ -2,10 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 
-from chunk_ppo_ros.agent.offenders import Offender
+from chunk_ppo_ros.agent.learner import Learner
+from chunk_ppo_ros.agent.offenders import BLAMED, Offender
 from chunk_ppo_ros.core.errors import UserError
+from chunk_ppo_ros.core.metrics import Metrics
+from chunk_ppo_ros.core.types import Transition
 
 MOST_IN_A_ROW = 2
 """The number of rollouts in a row of which more than half cannot be trained on, at which the run pauses."""
@@ -21,6 +24,20 @@ class UpdateFailed(UserError):
     def __init__(self, error: Exception, offenders: tuple[Offender, ...]) -> None:
         super().__init__(str(error))
         self.offenders = offenders
+
+
+def updated(
+    learner: Learner, transitions: Sequence[Transition], *, progress: Callable[[int, int], object] | None
+) -> Metrics:
+    """Makes an update and returns its metrics.
+
+    Raises:
+        UpdateFailed: when the update is not made, with the transitions that are to blame.
+    """
+    try:
+        return learner.update(transitions, progress=progress)
+    except (UserError, *BLAMED) as error:
+        raise UpdateFailed(error, learner.offenders(error, transitions)) from error
 
 
 class FailedUpdates:
@@ -49,6 +66,8 @@ class FailedUpdates:
         self._in_a_row = 0
 
     @property
-    def pauses(self) -> bool:
-        """Whether the run pauses, because more than half of too many rollouts in a row cannot be trained on."""
-        return self._in_a_row >= MOST_IN_A_ROW
+    def why_paused(self) -> str:
+        """The beginning of a sentence that says why the run pauses; empty where it does not pause because of that."""
+        if self._in_a_row < MOST_IN_A_ROW:
+            return ""
+        return f"more than half of the transitions of {self._in_a_row} rollouts in a row cannot be trained on: "

@@ -37,6 +37,34 @@ def read_id(raw: bytes) -> ChunkId | None:
         return None
 
 
+def head_of(raw: bytes) -> msg.ActionChunk:
+    """Returns a chunk that has the identity at the beginning of a serialized transition, and nothing else."""
+    id = read_id(raw)
+    if id is None:
+        return msg.ActionChunk()
+    return msg.ActionChunk(
+        run_id=id.run_id, sender=id.sender, sequence_number=id.sequence_number, episode=id.episode, chunk=id.chunk
+    )
+
+
+def trained_content(message: msg.Transition) -> tuple[object, ...]:
+    """Returns what training reads of a transition, for a comparison of two messages of the same number.
+
+    Two serializations of one message may differ in bytes that no field has, so that these are not compared.
+    """
+    chunk, outcome, seen = message.chunk, message.outcome, message.chunk.observation
+    arrays = (
+        *(chunk.action_tokens, chunk.token_log_probs, chunk.actions),
+        *(seen.images, seen.state, seen.prompt_tokens),
+    )
+    return (
+        *(chunk.header.stamp.sec, chunk.header.stamp.nanosec, chunk.episode, chunk.chunk, chunk.policy_version),
+        *(chunk.value, chunk.temperature, chunk.valid, chunk.human, chunk.num_steps_asked, list(chunk.token_mask)),
+        *(outcome.reward, outcome.terminated, outcome.truncated, outcome.intervened, outcome.execution.num_steps),
+        *(message.next_value, message.discount, *(bytes(array) for array in arrays)),
+    )
+
+
 class _Head:
     """Reads the first fields of a serialized message, which are padded to their own size."""
 
