@@ -66,7 +66,7 @@ class Campaign:
         self._wait(1, STARTS_WITHIN)
         for number, kill in enumerate(kills, 1):
             self._await(kill)
-            killed = self.graph.kill(kill.targets)
+            killed = self._kill(kill.targets)
             self.deaths.append(Death(time.time(), tuple(killed)))
             counts = f"{len(self.witness.executed)} chunks, version {self.witness.version}"
             self.say(f"kill {number} of {len(kills)} after {counts}: {kill}" + ("" if killed else " (nothing to kill)"))
@@ -79,6 +79,13 @@ class Campaign:
         code = self.graph.stop()
         self.deaths.append(Death(time.time(), (SUPERVISOR,)))
         self.say(f"the graph was stopped and ended with exit code {code}")
+
+    def _kill(self, targets: Sequence[str]) -> list[str]:
+        """Kills what runs of the targets. Where none of them runs, it waits until one does."""
+        began = time.monotonic()
+        while not (killed := self.graph.kill(targets)) and time.monotonic() - began < STALLED_AFTER:
+            time.sleep(0.05)
+        return killed
 
     def killed(self) -> dict[str, int]:
         """Returns how often each node and the supervisor were killed."""
