@@ -101,12 +101,20 @@ class Graph(Spinner):
     def restart(self) -> None:
         """Ends the process of reward_node, and starts it anew."""
         self.remove(self.node)
+        self.start_reward_node()
+
+    def start_reward_node(self) -> None:
+        """Starts another reward_node."""
         self.node = self.add(RewardNode(context=self.others.context))
         others = self.others
         self.until(lambda: others.chunk.get_subscription_count() and others.result.get_subscription_count())
         self.until(lambda: others.bootstrap.get_subscription_count() and others.reward.get_subscription_count())
-        self.until(lambda: self.node.count_publishers("execution_result") and self.node.human_drives is not None)
+        topics = ("action_chunk", "bootstrap", "execution_result", "task_reward", "transition_ack")
+        self.until(lambda: all(others.get_name() in self._publishers_of(topic) for topic in topics))
         self.until(lambda: all(client.service_is_ready() for client in others.callers.values()))
+
+    def _publishers_of(self, topic: str) -> list[str]:
+        return [info.node_name for info in self.node.get_publishers_info_by_topic(topic)]
 
     def seen(self) -> str:
         return f"events: {self.event_names()}"

@@ -59,6 +59,8 @@ class ChunkIntake:
 
     def _on_chunk(self, message: msg.ActionChunk) -> None:
         records = self._records
+        if not records.run_id:
+            return  # policy_node sends it again until its run is known here
         if message.run_id != records.run_id:
             self._logger.warning(f"chunk {message.sequence_number} of run '{message.run_id}' is not used")
             return

@@ -7,7 +7,7 @@ connects them to topics, services and clocks.
 from __future__ import annotations
 
 import time
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from typing import NoReturn
 
 from chunk_ppo_msgs import msg
@@ -46,6 +46,7 @@ class RewardNode(Node):
     """Connects the referee to topics, services and clocks."""
 
     def __init__(self, *, context: Context | None = None) -> None:
+        self._closing: list[Callable[[], None]] = []  # ends what is begun; the last that began first
         super().__init__("reward_node", context=context)
         self._config = config = parameters.declare(self, "model", "ppo", "env", "episode", "reward", "run", "deploy")
         check_settings(config.reward)
@@ -54,6 +55,7 @@ class RewardNode(Node):
         self._store = Store(config.run.folder / "store" / "reward", name="reward")
         self._log = log = RunLog(self, conditions, self._store)
         log.open()
+        self._closing.append(log.close)
         self._watch = RewardWatch(self, config.reward, conditions, announcer=config.deploy.announcer)
         self._publisher_guard = guard = PublisherGuard(self, conditions)
         self.outbox = TransitionOutbox(self, conditions, log, guard)
@@ -61,6 +63,7 @@ class RewardNode(Node):
         self._control = EpisodeControl(
             self, config, records, self.outbox, outcomes, log, conditions, deliver=self._deliver
         )
+        self._closing.append(self._control.close)
         self._director = self._control.director
         self._unfinished = UnfinishedChunks(records, self._director, log, now=time.monotonic())
         log.find_progress = lambda: restoration.progress_of(records, self._director, self._watch.peers)
@@ -210,8 +213,8 @@ class RewardNode(Node):
 
     def destroy_node(self) -> None:
         """Ends what a reset has started, stores the counts of the run, and destroys the node."""
-        self._control.close()
-        self._log.close()
+        while self._closing:
+            self._closing.pop()()
         super().destroy_node()
 
 
