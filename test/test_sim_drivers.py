@@ -108,7 +108,7 @@ def running(folder: Path, backend: str, **more: str) -> Iterator[Graph]:
         "robot.max_start_jump": 6.3,
         "robot.max_observation_age": 1000.0,
         "robot.chunk_deadline": 1000.0,
-        "run.run_dir": folder,
+        "run.run_dir": folder / backend,  # robot_node repeats results that it finds there
         **more,
     }
     words = [word for name, value in parameters.items() for word in ("-p", f"{name}:={value}")]

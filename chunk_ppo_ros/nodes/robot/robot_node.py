@@ -188,6 +188,7 @@ class RobotNode(MotionLifecycle):
             note_sender=self._intruders.on_message,
             max_observation_age=config.robot.max_observation_age,
             run_id=lambda: self._episodes.run_id,
+            newest_start=lambda: self._episodes.newest_start,
             on_trajectory=self._on_trajectory,
             on_repeated=self._results.repeat,
         )

@@ -69,6 +69,8 @@ class EpisodeIntake:
         self._starts: set[int] = set()  # the stamps of the starts of episodes that confirmed where the robot is, ns
         self.run_id = ""
         """The run of the newest event, or empty before any."""
+        self.newest_start = 0
+        """The stamp of the newest event that let the policy act, ns; 0 before any."""
         self._node = node
         self._episode = ""
         self._confirm_start = confirm_start
@@ -95,6 +97,7 @@ class EpisodeIntake:
             self._player.suspend(_SUSPENDING_EVENTS[message.event], freeze=freeze)
         else:
             self._episode = "an episode is running; end it first by the service end_episode"
+            self.newest_start = time_to_ns(message.header.stamp)
             # A pause may end by itself.
             is_start = message.event == EpisodeEvent.STARTED and self._is_new(message)
             if is_start:

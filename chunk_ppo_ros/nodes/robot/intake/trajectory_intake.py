@@ -39,6 +39,7 @@ class TrajectoryIntake:
         note_sender: notes who sends the trajectories.
         max_observation_age: the age of the observation of a chunk, s, beyond which the chunk is refused.
         run_id: returns the run that the robot serves, or an empty string while it is not known.
+        newest_start: returns the stamp of the newest event that let the policy act, ns; 0 before any.
         on_trajectory: is called after each message that the player took or refused.
         on_repeated: is called with the stamp of a chunk that has ended before its trajectory came, ns.
     """
@@ -53,6 +54,7 @@ class TrajectoryIntake:
         note_sender: NoteSender,
         max_observation_age: float,
         run_id: Callable[[], str],
+        newest_start: Callable[[], int],
         on_trajectory: Callable[[], None],
         on_repeated: Callable[[int], None],
     ) -> None:
@@ -62,6 +64,7 @@ class TrajectoryIntake:
         self._look = look
         self._max_observation_age = max_observation_age
         self._run_id = run_id
+        self._newest_start = newest_start
         self._on_trajectory = on_trajectory
         self._on_repeated = on_repeated
         for side, topic in topics.CHUNK_TRAJECTORIES.items():
@@ -116,4 +119,9 @@ class TrajectoryIntake:
             raise ValueError(
                 f"the observation of a chunk must not be {-age:.2f} s ahead of this clock; synchronize the clocks of "
                 "the machines that drivers, cameras and nodes run on (chrony does)"
+            )
+        if origin.observation_stamp < (start := self._newest_start()) <= now:
+            raise ValueError(
+                f"a chunk must be made from what was observed after its episode began or went on, got one from "
+                f"{(start - origin.observation_stamp) / NANOSECONDS:.2f} s before; policy_node samples another"
             )
