@@ -40,6 +40,14 @@ COMMANDS = {
         "nodes.trainer.replay",
         "make the updates of a run again from its stored transitions, and compare the weights to the bit",
     ),
+    "store": (
+        "agent.stored_run.command",
+        "list, verify, prune or export what a run has stored: store list|verify|prune|export RUN",
+    ),
+    "rollback": (
+        "agent.stored_run.rollback_command",
+        "take a stopped run back to one of its checkpoints: rollback RUN --to step_N",
+    ),
     "export": ("agent.export", "write the actor of a checkpoint as an openpi checkpoint"),
     "inspect": (
         "imitation.inspection.command",

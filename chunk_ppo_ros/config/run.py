@@ -43,6 +43,14 @@ class RunConfig(Checked):
         maximum=1_000_000_000,
         graph_only=True,
     )
+    max_disk: float = setting(
+        50.0,
+        "size of the stored transitions that trainer_node keeps, GiB; it removes the oldest ones that were trained on, "
+        "and never those that wait for an update",
+        minimum=0.001,
+        maximum=1_000_000.0,
+        graph_only=True,
+    )
     bag_part_size: int = setting(
         512, "size at which a recording begins a new part, MiB", minimum=1, maximum=1048576, graph_only=True
     )

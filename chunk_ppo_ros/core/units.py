@@ -5,6 +5,9 @@ from __future__ import annotations
 NANOSECONDS = 1_000_000_000
 """Nanoseconds in a second."""
 
+GIBIBYTE = 2**30
+"""Bytes in a GiB."""
+
 SMALLEST_PROBABILITY = 1e-300
 """The probability below which only the bound is written. Python's numbers end near it."""
 

@@ -185,6 +185,8 @@ class RolloutJournal:
         Raises:
             OSError: when a file cannot be removed.
         """
+        if self._store.num_bytes <= max_bytes:
+            return []
         waiting = self.waiting()
         with self._lock:
             needed = min((self._index.places[key].index for key in waiting), default=2**64)

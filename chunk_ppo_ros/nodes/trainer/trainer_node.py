@@ -25,6 +25,7 @@ from chunk_ppo_ros.nodes.common.worker import Failed, Outcome, Succeeded
 from chunk_ppo_ros.nodes.common.worker_node import WorkerNode
 from chunk_ppo_ros.nodes.trainer.acknowledger import Acknowledger
 from chunk_ppo_ros.nodes.trainer.acknowledgment import Acknowledgment
+from chunk_ppo_ros.nodes.trainer.disk_budget import DiskBudget
 from chunk_ppo_ros.nodes.trainer.episode_reports import EpisodeReports
 from chunk_ppo_ros.nodes.trainer.handover import Handover
 from chunk_ppo_ros.nodes.trainer.intake.checks import IntakeChecks
@@ -53,6 +54,7 @@ class TrainerNode(WorkerNode):
         self._saved_at = 0.0  # the time of the last attempt to save, s of steady time
         self._started_at = 0.0  # the start of the present rollout, s of steady time
         self._bar = RolloutBar()
+        self._disk = DiskBudget(self)
         self._log = TrainingLog(self)
         self._report = ReportWriter(self.config.run.folder)
         self._version_publisher = topics.POLICY_VERSION.create_publisher(self)
@@ -110,6 +112,7 @@ class TrainerNode(WorkerNode):
         self._log.file = loaded.metrics
         for line in loaded.learner.startup_messages:
             self.get_logger().info(line)
+        self._disk.tell()
         for finding in loaded.findings:
             self.get_logger().error(f"the journal is damaged: {finding}")
         num_required = self.config.ppo.num_chunks_per_update
@@ -240,6 +243,7 @@ class TrainerNode(WorkerNode):
         run.unsaved_metrics = None
         run.is_updating = False
         run.begin_rollout(self.get_logger())
+        self._disk.keep(run.journal)
         self._report.request()
         if self.is_active:
             self._start_rollout(run)

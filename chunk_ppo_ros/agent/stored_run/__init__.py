@@ -1,0 +1,1 @@
+"""Looks at what a run has stored, and changes it while the run is stopped."""

@@ -1,0 +1,54 @@
+"""The command `store` looks at what a run has stored, removes what was trained on, and writes it as bags."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from pathlib import Path
+
+from chunk_ppo_ros.agent.stored_run.export_bags import export_run
+from chunk_ppo_ros.agent.stored_run.listing import list_stores, verify_stores
+from chunk_ppo_ros.agent.stored_run.run_folders import RunFolders
+from chunk_ppo_ros.agent.stored_run.stopped_run import prune
+from chunk_ppo_ros.config.flags import FlagParser
+from chunk_ppo_ros.core.errors import UserError
+from chunk_ppo_ros.core.units import GIBIBYTE
+
+ACTIONS = ("list", "verify", "prune", "export")
+
+
+def main(arguments: Sequence[str]) -> int:
+    """Runs `python -m chunk_ppo_ros store ACTION RUN`. `verify` returns 1 where something is damaged."""
+    parser = FlagParser(prog="chunk_ppo_ros store", description=__doc__)
+    parser.add_argument("action", choices=ACTIONS, help="what to do")
+    parser.add_argument("run", help="folder of the run, such as runs/mine, or its name below runs/")
+    parser.add_argument(
+        "--checkpoints", dest="checkpoint_folder", default="", help="for prune: folder of the run's checkpoints"
+    )
+    parser.add_argument(
+        "--max_disk", type=float, dest="size", help="for prune: size that the transitions may have, GiB"
+    )
+    parser.add_argument("--to", default="", help="for export: folder to write, which must not exist")
+    parsed = parser.parse_args(arguments)
+    if parsed.action == "export" and not parsed.to:
+        parser.error("export needs --to, the folder to write")
+    if parsed.action == "prune" and not (parsed.size is not None and parsed.size >= 0):
+        parser.error("prune needs --max_disk, the size that the transitions may have, in GiB and at least 0")
+    run = RunFolders.find(parsed.run, checkpoints=parsed.checkpoint_folder)
+    actions: dict[str, Callable[[], tuple[list[str], bool]]] = {
+        "list": lambda: (list_stores(run), True),
+        "verify": lambda: verify_stores(run),
+        "prune": lambda: (_prune(run, parsed.size), True),
+        "export": lambda: (export_run(run, Path(parsed.to)), True),
+    }
+    try:
+        lines, is_right = actions[parsed.action]()
+    except OSError as error:
+        raise UserError(f"the stores of {run.folder} cannot be read or written: {error}") from error
+    print("\n".join(lines))
+    return 0 if is_right else 1
+
+
+def _prune(run: RunFolders, size: float) -> list[str]:
+    removed = prune(run, max_bytes=round(size * GIBIBYTE))
+    left = sum(path.stat().st_size for path in (run.folder / "store" / "journal").glob("*.log"))
+    return [f"{len(removed)} files are removed, and {left / GIBIBYTE:.3f} GiB of transitions are left"]

@@ -1,0 +1,31 @@
+"""Says in words what the stores of a run hold, and what is damaged in them."""
+
+from __future__ import annotations
+
+from chunk_ppo_ros.agent.stored_run.run_folders import RunFolders, read_live_store
+
+_MEBIBYTE = 2**20
+
+
+def list_stores(run: RunFolders) -> list[str]:
+    """Returns a line for each store, with its records and its size. Payloads are not read."""
+    lines = [f"{'store':<12}{'records':>9}{'files':>7}{'MiB':>10}  damaged"]
+    for folder in run.stores():
+        contents = read_live_store(folder, check_payloads=False)
+        size = contents.num_bytes / _MEBIBYTE
+        holes = f"{len(contents.holes)} places, see `store verify`" if contents.holes else "nothing"
+        lines.append(f"{folder.name:<12}{len(contents.records):>9}{len(contents.segments):>7}{size:>10.1f}  {holes}")
+    return lines
+
+
+def verify_stores(run: RunFolders) -> tuple[list[str], bool]:
+    """Reads every record of a run. Returns what was found, in lines, and whether nothing is damaged."""
+    lines, whole = [], True
+    for folder in run.stores():
+        contents = read_live_store(folder, check_payloads=True)
+        lines += [f"{folder.name}: {hole}" for hole in contents.holes]
+        lines += [f"{folder.name}: {tail}" for tail in contents.unfinished]
+        state = "damaged" if contents.holes else "right"
+        lines.append(f"{folder.name}: {len(contents.records)} records were read, and the store is {state}")
+        whole = whole and not contents.holes
+    return lines, whole

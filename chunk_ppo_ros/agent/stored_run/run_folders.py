@@ -1,0 +1,68 @@
+"""Finds the folders of a run that commands are called for."""
+
+from __future__ import annotations
+
+import dataclasses
+from pathlib import Path
+
+from chunk_ppo_ros.core.errors import UserError
+from chunk_ppo_ros.data.store import Contents, read_store
+
+STORES = "store"
+"""The name of the folder of a run in which its stores are."""
+_TRIES = 5  # A run that goes on removes files while they are looked at.
+
+
+@dataclasses.dataclass(frozen=True)
+class RunFolders:
+    """A run that has stores.
+
+    Attributes:
+        folder: the folder of the run.
+        checkpoint_folder: the folder of its checkpoints, which may be missing.
+    """
+
+    folder: Path
+    checkpoint_folder: Path
+
+    @classmethod
+    def find(cls, name: str, *, checkpoints: str = "", runs: Path = Path("runs")) -> RunFolders:
+        """Returns a run.
+
+        Args:
+            name: the path of its folder, or its name below `runs`.
+            checkpoints: the folder of its checkpoints. Empty takes the folder of the run's name in checkpoints/, beside
+                the folder of the runs.
+            runs: the folder of the runs.
+
+        Raises:
+            UserError: when no such folder has stores; the text lists the runs that have.
+        """
+        for folder in (Path(name), runs / name):
+            if (folder / STORES).is_dir():
+                beside = folder.absolute().parent.parent / "checkpoints" / folder.absolute().name
+                return cls(folder, Path(checkpoints) if checkpoints else beside)
+        existing = sorted(path.parent.name for path in runs.glob(f"*/{STORES}"))
+        raise UserError(
+            f"a run must be a folder with stores, or the name of one below {runs}/, got '{name}'; the runs here are "
+            f"{', '.join(existing) or 'none yet'}"
+        )
+
+    def stores(self) -> list[Path]:
+        """Returns the folders of its stores by name."""
+        return sorted(path for path in (self.folder / STORES).iterdir() if path.is_dir())
+
+
+def read_live_store(folder: Path, *, check_payloads: bool) -> Contents:
+    """Returns what a store holds, also while its process removes what it does not need any more.
+
+    Raises:
+        OSError: when a file cannot be read.
+        UserError: when another version of this package wrote the store.
+    """
+    for _ in range(_TRIES):
+        try:
+            return read_store(folder, check_payloads=check_payloads)
+        except FileNotFoundError:
+            continue
+    return read_store(folder, check_payloads=check_payloads)
