@@ -14,7 +14,7 @@ from chunk_ppo_msgs import msg
 from std_msgs.msg import Bool
 
 from chunk_ppo_ros.agent.next_step.announced_version import Announcement
-from chunk_ppo_ros.agent.next_step.rollout_steps import Hold, SampleChunk
+from chunk_ppo_ros.agent.next_step.rollout_steps import Bootstrap, Hold, SampleChunk
 from chunk_ppo_ros.agent.next_step.stored_rollout import StoredRollout
 from chunk_ppo_ros.config import PRESETS, TrainConfig
 from chunk_ppo_ros.core.counter_file import CounterFile
@@ -26,6 +26,7 @@ from chunk_ppo_ros.nodes.policy.peer_monitor import PeerMonitor
 from chunk_ppo_ros.nodes.policy.policy_loader import PolicyLoader
 from chunk_ppo_ros.nodes.policy.policy_store import PolicyStore
 from chunk_ppo_ros.nodes.policy.rollout_facts import RolloutFacts
+from chunk_ppo_ros.nodes.policy.scene_watch import HOLD_TIME, SceneWatch
 from chunk_ppo_ros.nodes.policy.sensors import Sensors, make_observation
 from chunk_ppo_ros.nodes.wire import conversions
 from chunk_ppo_ros.nodes.wire.arrays import header_of, time_from_ns
@@ -337,6 +338,7 @@ class Loading:
             self.node,  # type: ignore[arg-type]
             self.store,
             StoredRollout(),
+            SceneWatch(self.node, CONFIG),  # type: ignore[arg-type]
             action_dim=14,
             peek=lambda: None,
             on_change=lambda: None,
@@ -480,6 +482,7 @@ class Facts:
             node,  # type: ignore[arg-type]
             self.store,
             StoredRollout(),
+            SceneWatch(node, CONFIG),  # type: ignore[arg-type]
             action_dim=14,
             peek=lambda: self.readings,
             on_change=self._count,
@@ -608,3 +611,52 @@ def test_a_chunk_that_was_refused_because_a_human_drives_holds_the_policy_until_
     assert facts.facts.state.next_step() == Hold("a human drives")
     facts.hear("takeover_state", msg.TakeoverState(header=header_of(2 * SECOND), human=False))
     assert isinstance(facts.facts.state.next_step(), SampleChunk)
+
+
+IMAGES = f"{CAMERAS[0]}/camera/color/image_rect_raw"
+
+
+def test_a_simulator_that_was_started_anew_holds_the_policy_until_a_new_scene_begins(node: FakeNode) -> None:
+    watch = SceneWatch(node, CONFIG)  # type: ignore[arg-type]
+    assert not watch.look(0.0)
+    node.present[IMAGES] = ["sim_node"]
+    assert not watch.look(1.0)  # It is seen for the first time.
+    node.gids["sim_node"] = b"another"
+    assert not watch.is_doubtful(2.0)
+    assert watch.look(2.0) and watch.is_doubtful(2.0 + HOLD_TIME - 0.1)
+    watch.episode_reset(3.0)
+    assert not watch.look(3.0)
+
+
+def test_a_simulator_that_is_seen_after_the_new_scene_began_holds_the_policy_for_a_while(node: FakeNode) -> None:
+    watch = SceneWatch(node, CONFIG)  # type: ignore[arg-type]
+    node.present[IMAGES] = ["sim_node"]
+    watch.look(0.0)
+    watch.episode_reset(1.0)
+    node.gids["sim_node"] = b"another"
+    assert watch.look(2.0)
+    assert not watch.look(2.0 + HOLD_TIME)
+
+
+def test_beside_a_robot_there_is_one_scene(node: FakeNode) -> None:
+    real = dataclasses.replace(CONFIG, env=dataclasses.replace(CONFIG.env, simulator="none"))
+    watch = SceneWatch(node, real)  # type: ignore[arg-type]
+    node.present[IMAGES] = ["camera"]
+    watch.look(0.0)
+    node.gids["camera"] = b"another"
+    assert not watch.look(1.0)
+
+
+def test_the_value_of_a_new_scene_is_not_sent_after_an_interrupted_episode(facts: Facts) -> None:
+    facts.facts.state.weights.loaded(0)
+    facts.facts.state.activate()
+    facts.facts.state.episode_started(0, prompt="reach", stamp=0)
+    step = facts.facts.state.next_step()
+    assert isinstance(step, SampleChunk)
+    facts.facts.state.chunk_sent(step)
+    outcome = msg.ChunkOutcome(run_id="run", sequence_number=0, valid=True, truncated=True)
+    facts.hear("chunk_outcome", outcome)
+    assert isinstance(facts.facts.state.next_step(), Bootstrap)
+    ended, interrupted = msg.EpisodeEvent.ENDED, msg.EpisodeEvent.INTERRUPTED
+    facts.hear("episode_event", msg.EpisodeEvent(run_id="run", event=ended, outcome=interrupted))
+    assert facts.facts.state.next_step() == Hold("waiting for an episode to start")

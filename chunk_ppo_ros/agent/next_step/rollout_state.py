@@ -117,8 +117,17 @@ class RolloutState:
         if not paused:
             self._progress = self._progress.newer(stamp)
 
-    def episode_ended(self, episode: int, *, discarded: bool = False, truncated: bool = False) -> None:
-        """Records that the episode is over. After a time limit the value of the last observation must still be sent."""
+    def episode_ended(
+        self, episode: int, *, discarded: bool = False, truncated: bool = False, interrupted: bool = False
+    ) -> None:
+        """Records that the episode is over. After a time limit the value of the last observation must still be sent.
+
+        Args:
+            episode: the number of the episode.
+            discarded: whether none of its chunks makes a transition.
+            truncated: whether it ended by a time limit.
+            interrupted: whether the robot or the simulator died, so that what the sensors show now does not count.
+        """
         paused = self._progress.episode.is_paused
         self._progress = self._progress.in_episode(is_running=False, is_paused=paused)
         self.segments.clear()
@@ -127,7 +136,7 @@ class RolloutState:
         last = self._progress.last
         if truncated and not discarded:
             self._progress = self._progress.owing_bootstrap()
-        elif discarded or (last is not None and not last.owes_bootstrap):
+        elif discarded or interrupted or (last is not None and not last.owes_bootstrap):
             self._progress = self._progress.without_last()
 
     # The methods below report facts about chunks.

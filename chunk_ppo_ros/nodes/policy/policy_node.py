@@ -28,6 +28,7 @@ from chunk_ppo_ros.nodes.policy.peer_monitor import PeerMonitor
 from chunk_ppo_ros.nodes.policy.policy_loader import PolicyLoader
 from chunk_ppo_ros.nodes.policy.policy_store import PolicyStore
 from chunk_ppo_ros.nodes.policy.rollout_facts import RolloutFacts
+from chunk_ppo_ros.nodes.policy.scene_watch import SceneWatch
 from chunk_ppo_ros.nodes.policy.sensors import Sensors, make_observation
 from chunk_ppo_ros.robot.sensor_sync import SyncedSensors
 
@@ -62,10 +63,12 @@ class PolicyNode(WorkerNode):
         self._publisher.note_stamp(stored.progress.stamp)
         self._peers = PeerMonitor(self, config, self._publisher.publishers)
         self._sensors = Sensors(self, config, on_news=lambda: self._facts.on_readings())
+        self._scene = SceneWatch(self, config)
         self._facts = RolloutFacts(
             self,
             self._store,
             stored,
+            self._scene,
             action_dim=config.model.action_dim,
             peek=self._sensors.peek,
             on_change=self._tick,
@@ -136,6 +139,8 @@ class PolicyNode(WorkerNode):
             self._facts.state.note_clock(self.get_clock().now().nanoseconds)
         if self._sender.must_wait:
             return Hold("chunks cannot be stored")
+        if self._scene.is_doubtful(time.monotonic()):
+            return Hold("the simulator was started anew; waiting for the end of its episode")
         step = self._facts.state.next_step()
         return step if isinstance(step, Hold) or self._peers.all_listen() else Hold("nobody listens")
 
@@ -156,7 +161,7 @@ class PolicyNode(WorkerNode):
         chunk = self._checked(outcome)
         if chunk is None:
             return
-        if self._facts.state.next_step() != step:
+        if self._facts.state.next_step() != step or self._scene.look(time.monotonic()):
             self._tick()  # The chunk is no longer needed, and its sequence number stays free.
             return
         if chunk.valid:
@@ -203,7 +208,7 @@ class PolicyNode(WorkerNode):
         valued = self._checked(outcome)
         if valued is None:
             return
-        if self._facts.state.next_step() == step:
+        if self._facts.state.next_step() == step and not self._scene.look(time.monotonic()):
             stamp = self._facts.state.progress.stamp
             message = bootstrap_message(step, valued.observation, valued.value, readings, stamp=stamp)
             self._sender.send_bootstrap(step, message)
@@ -232,6 +237,7 @@ class PolicyNode(WorkerNode):
         """Reports failures of other nodes, and tries again if the disk or missing subscribers stopped a step."""
         self._loader.watch()
         self._facts.watch()
+        self._scene.look(time.monotonic())
         if self.is_active and self._facts.state.weights.newest is not None and self._peers.all_listen():
             self._repeater.repeat(time.monotonic())
         self._tick()

@@ -17,6 +17,7 @@ from chunk_ppo_ros.nodes.common.peers.presence import PresenceWatch
 from chunk_ppo_ros.nodes.common.subscriptions import subscribe
 from chunk_ppo_ros.nodes.common.worker_node import WorkerNode
 from chunk_ppo_ros.nodes.policy.policy_store import PolicyStore
+from chunk_ppo_ros.nodes.policy.scene_watch import SceneWatch
 from chunk_ppo_ros.nodes.wire import conversions, topics
 from chunk_ppo_ros.nodes.wire.arrays import time_to_ns
 from chunk_ppo_ros.robot.sensor_sync import SyncedSensors
@@ -29,6 +30,7 @@ class RolloutFacts:
         node: the node that subscribes and reports the conditions.
         store: learns which chunks nobody needs any more.
         stored: what an earlier process has stored.
+        scene: learns when a new scene begins.
         action_dim: D, the number of values in a target.
         peek: returns the newest sensor readings, or None if there are none yet.
         on_change: is called after each change of the state.
@@ -43,6 +45,7 @@ class RolloutFacts:
         node: WorkerNode,
         store: PolicyStore,
         stored: StoredRollout,
+        scene: SceneWatch,
         *,
         action_dim: int,
         peek: Callable[[], SyncedSensors | None],
@@ -51,6 +54,7 @@ class RolloutFacts:
     ) -> None:
         self.state = RolloutState(stored)
         self._store = store
+        self._scene = scene
         self._on_referee = on_referee
         self._node = node
         self._action_dim = action_dim
@@ -79,6 +83,8 @@ class RolloutFacts:
 
     def _on_episode_event(self, message: msg.EpisodeEvent) -> None:
         stamp, prompt = time_to_ns(message.header.stamp), message.prompt
+        if message.event == msg.EpisodeEvent.RESET:
+            self._scene.episode_reset(time.monotonic())
         if message.event in (msg.EpisodeEvent.RESET, msg.EpisodeEvent.READY):
             self.state.episode_reset(message.episode, prompt=prompt)
         elif message.event == msg.EpisodeEvent.STARTED:
@@ -86,7 +92,8 @@ class RolloutFacts:
         elif message.event == msg.EpisodeEvent.ENDED:
             discarded = message.outcome == msg.EpisodeEvent.DISCARDED
             truncated = message.outcome == msg.EpisodeEvent.TIME_LIMIT
-            self.state.episode_ended(message.episode, discarded=discarded, truncated=truncated)
+            interrupted = message.outcome == msg.EpisodeEvent.INTERRUPTED
+            self.state.episode_ended(message.episode, discarded=discarded, truncated=truncated, interrupted=interrupted)
             if discarded and message.run_id == self.state.progress.run_id:
                 self._store.settle_episode(message.episode)
         else:

@@ -1,0 +1,59 @@
+"""Notices that the simulator was started anew, whose scene is another one than that of the episode."""
+
+from __future__ import annotations
+
+from rclpy.node import Node
+
+from chunk_ppo_ros.config import TrainConfig
+from chunk_ppo_ros.nodes.common.peers.presence import PresenceWatch
+from chunk_ppo_ros.nodes.wire import topics
+from chunk_ppo_ros.robot import aloha
+
+HOLD_TIME = 15.0
+"""The longest time for which the policy waits until reward_node ends the episode of the old scene, s of the steady
+clock. reward_node sees the new simulator within a second, unless it was itself started anew at the same time."""
+
+
+class SceneWatch:
+    """Knows whether what the sensors show may be of another scene than the one that the episode began in.
+
+    A simulator is known by the identity of a publisher of images, which the graph shows before its images are heard.
+    Beside a real robot there is one scene only, whatever is started anew.
+
+    Args:
+        node: the node whose view of the graph is read.
+        config: the configuration, which says whether the scene is simulated.
+    """
+
+    def __init__(self, node: Node, config: TrainConfig) -> None:
+        camera = aloha.ROBOT_CAMERAS[config.model.cameras[0]]
+        names = [topics.simulated_images(camera, config.robot).name] if config.env.has_scene else []
+        self._presence = PresenceWatch(node, names)
+        self._doubtful_until = 0.0  # steady s
+
+    def is_doubtful(self, now: float) -> bool:
+        """Returns whether the policy must wait for the end of the episode, as far as `look` has seen.
+
+        Args:
+            now: the time of the steady clock, s.
+        """
+        return now < self._doubtful_until
+
+    def look(self, now: float) -> bool:
+        """Looks at the graph, and returns whether the policy must wait for the end of the episode.
+
+        Args:
+            now: the time of the steady clock, s.
+        """
+        if any(change.is_anew for change in self._presence.update(now)):
+            self._doubtful_until = now + HOLD_TIME
+        return self.is_doubtful(now)
+
+    def episode_reset(self, now: float) -> None:
+        """Records that a new scene begins.
+
+        Args:
+            now: the time of the steady clock, s.
+        """
+        self.look(now)
+        self._doubtful_until = 0.0
