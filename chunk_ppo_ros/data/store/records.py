@@ -9,6 +9,8 @@ from pathlib import Path
 
 MAGIC = b"CPR1"
 """The first bytes of each record. A reader searches for them after a damaged record."""
+INVALID = b"CPRx"
+"""The first bytes of a record whose payload was found to be half written. No reader takes it for a record."""
 
 _FIELDS = struct.Struct("<4sIBBHQQI")
 """Magic, length of the payload, kind, length of the sender, zero, index, number, and checksum of the payload."""

@@ -14,7 +14,7 @@ from chunk_ppo_ros.core.files.durable_folders import sync_folder
 from chunk_ppo_ros.data.message_format import FORMAT
 from chunk_ppo_ros.data.store.contents import Contents, Segment
 from chunk_ppo_ros.data.store.lock import FolderLock
-from chunk_ppo_ros.data.store.records import Entry, RecordPlace, decode_header
+from chunk_ppo_ros.data.store.records import INVALID, Entry, RecordPlace, decode_header
 from chunk_ppo_ros.data.store.segment_file import UNFINISHED, first_index_of, list_segments
 from chunk_ppo_ros.data.store.segment_reader import scan
 from chunk_ppo_ros.data.store.store_writer import StoreWriter
@@ -34,7 +34,8 @@ def read_store(folder: Path, *, check_payloads: bool = True) -> Contents:
 
     Args:
         folder: the folder of the store. A folder that is missing holds nothing.
-        check_payloads: whether payloads are read and compared with their checksums.
+        check_payloads: whether payloads are read and compared with their checksums. Those of the newest segment are in
+            any case.
 
     Raises:
         OSError: when a file cannot be read.
@@ -42,7 +43,10 @@ def read_store(folder: Path, *, check_payloads: bool = True) -> Contents:
     """
     paths = list_segments(folder)
     ends: list[int | None] = [*map(first_index_of, paths[1:]), None]
-    found = [scan(path, end_index=end, check_payloads=check_payloads) for path, end in zip(paths, ends, strict=False)]
+    found = [
+        scan(path, end_index=end, check_payloads=check_payloads or end is None)
+        for path, end in zip(paths, ends, strict=False)
+    ]
     return Contents(
         segments=tuple(each.segment for each in found),
         records=tuple(place for each in found for place in each.records),
@@ -97,7 +101,7 @@ class Store:
 
         Args:
             check_payloads: whether payloads are read and compared with their checksums. Without it a damaged payload
-                is found when it is read.
+                is found when it is read. A payload that a power cut has left half written is found in any case.
 
         Raises:
             StoreLocked: when another process writes the store.
@@ -110,6 +114,7 @@ class Store:
             contents = read_store(self.folder, check_payloads=check_payloads)
             self._check_formats(contents.segments)
             self._put_aside_empty(contents)
+            self._invalidate(contents)
         except BaseException:
             self._lock.release()
             self._lock = None
@@ -215,6 +220,22 @@ class Store:
                     f"go on with the version of chunk_ppo_ros that wrote it until the run ends, or move {self.folder} "
                     "away and have its chunks sampled again"
                 )
+
+    def _invalidate(self, contents: Contents) -> None:
+        """Changes the magic of records of the newest segment whose payloads are damaged.
+
+        A power cut may leave a record whose header is whole and whose payload is not, before records that are whole.
+        Nobody relied on it. It must not be taken for one that is stored by a later process that reads only headers.
+        """
+        newest = contents.segments[-1].path if contents.segments else None
+        damaged = [hole for hole in contents.holes if hole.segment == newest and hole.key is not None]
+        if newest is None or not damaged:
+            return
+        with newest.open("r+b", buffering=0) as file:
+            for hole in damaged:
+                file.seek(hole.offset)
+                file.write(INVALID)
+            os.fdatasync(file.fileno())
 
     def _put_aside_empty(self, contents: Contents) -> None:
         """Renames segments without a record, so that their names are free for the next segment.
