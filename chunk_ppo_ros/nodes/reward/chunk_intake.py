@@ -19,6 +19,9 @@ from chunk_ppo_ros.nodes.wire import conversions, topics
 from chunk_ppo_ros.nodes.wire.arrays import time_to_ns
 from chunk_ppo_ros.rewards.chunk_records import Pending
 
+MAX_EARLY = 64
+"""The number of chunks and values that are kept while the run is not known. policy_node sends others again later."""
+
 
 class ChunkIntake:
     """Subscribes to `action_chunk` and `bootstrap`.
@@ -51,16 +54,24 @@ class ChunkIntake:
         self._director = director
         self._outcomes = outcomes
         self._log = log
+        self._early: list[msg.ActionChunk | msg.Bootstrap] = []
         self._on_chunk_added = on_chunk
         self._on_value_added = on_value
         on_chunk_message, on_bootstrap = log.whole_call(self._on_chunk), log.whole_call(self._on_bootstrap)
         topics.ACTION_CHUNK.create_subscription(node, guard.only_from_one(topics.ACTION_CHUNK.name, on_chunk_message))
         topics.BOOTSTRAP.create_subscription(node, guard.only_from_one(topics.BOOTSTRAP.name, on_bootstrap))
 
+    def take_early(self) -> None:
+        """Takes what arrived before the run was known, for example because this process was started anew."""
+        early, self._early = self._early, []
+        for message in early:
+            (self._on_chunk if isinstance(message, msg.ActionChunk) else self._on_bootstrap)(message)
+
     def _on_chunk(self, message: msg.ActionChunk) -> None:
         records = self._records
         if not records.run_id:
-            return  # policy_node sends it again until its run is known here
+            self._early = [*self._early, message][-MAX_EARLY:]
+            return
         if message.run_id != records.run_id:
             self._logger.warning(f"chunk {message.sequence_number} of run '{message.run_id}' is not used")
             return
@@ -112,6 +123,9 @@ class ChunkIntake:
 
     def _on_bootstrap(self, message: msg.Bootstrap) -> None:
         records, number = self._records, message.sequence_number
+        if not records.run_id:
+            self._early = [*self._early, message][-MAX_EARLY:]
+            return
         if message.run_id != records.run_id or number not in records.versions:
             return
         if message.policy_version != records.versions[number]:

@@ -77,7 +77,9 @@ class RewardNode(Node):
             was_stopped=self._watch.was_stopped,
             credit=lambda feedback: self._intake.credit(feedback),
         )
-        ChunkIntake(self, records, self._director, outcomes, log, guard, on_chunk=self._advance, on_value=self._deliver)
+        self._chunks = ChunkIntake(
+            self, records, self._director, outcomes, log, guard, on_chunk=self._advance, on_value=self._deliver
+        )
         self._intake = ReportIntake(
             self, config.reward, records, conditions, outcomes, log, on_report=self._advance, guard=guard
         )
@@ -119,6 +121,7 @@ class RewardNode(Node):
         records.begin(version.run_id, next_episode=next_episode)
         self._control.begin_run(version.run_id)
         self._go_on(history, version)
+        self._chunks.take_early()
 
     def _go_on(self, history: History, version: msg.PolicyVersion) -> None:
         """Goes on with what an earlier process has stored of the run that begins, or with its next episode."""

@@ -9,8 +9,11 @@ from chunk_ppo_ros.nodes.reward.run_records import RunRecords
 from chunk_ppo_ros.nodes.wire.arrays import time_to_ns
 from chunk_ppo_ros.rewards.chunk_records import Pending
 
-PATIENCE = 15.0
-"""The time in which policy_node sends again what it has stored, s of the steady clock. It does so every ten seconds."""
+PATIENCE = 25.0
+"""The time in which policy_node sends again what it has stored, s of the steady clock.
+
+It does so when it or reward_node was started anew, and again after ten seconds.
+"""
 
 
 class UnfinishedChunks:
