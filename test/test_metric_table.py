@@ -24,6 +24,7 @@ from chunk_ppo_ros.reporting.metric_table import METRICS, MetricRow
 from chunk_ppo_ros.reporting.metric_table.page import page
 from chunk_ppo_ros.reporting.run_metrics import (
     RUN_TIMES,
+    RUNNING_WHEN_ROBOT_DIED,
     episode_metrics,
     prompt_metrics,
     run_time_metrics,
@@ -72,7 +73,7 @@ def update_metrics() -> Metrics:
 
 
 def all_run_times() -> Metrics:
-    return run_time_metrics(dict.fromkeys(RUN_TIMES, 1.0))
+    return run_time_metrics(dict.fromkeys(RUN_TIMES, 1.0)) | Metrics({RUNNING_WHEN_ROBOT_DIED: 1})
 
 
 def evaluation_metrics() -> Metrics:

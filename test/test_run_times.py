@@ -44,6 +44,7 @@ def test_the_newest_times_of_the_run_are_metrics() -> None:
     assert intake.metrics("another run") == Metrics({})
     others = ("resetting", "running", "paused", "waiting_for_trainer")
     expected = {"run_time/wall": 10.0, "run_time/motion": 3.0, "run_time/ready": 4.0}
+    expected["run/running_when_robot_died"] = 0
     assert dict(intake.metrics("run")) == expected | {f"run_time/{name}": 0.0 for name in others}
 
 

@@ -360,7 +360,8 @@ def test_episodes_of_the_task_are_written_and_count_for_the_next_update(node: Fa
     counters, file = Counters("run"), File()
     log.write_episode(ended(0, EVENT.FAILURE), counters)  # There is no file yet.
     log.file = file  # type: ignore[assignment]
-    log.write_episode(ended(1, EVENT.SUCCESS, total_reward=1.5, num_chunks=3), counters)
+    for _ in range(2):  # reward_node died right after it had published the end, and publishes it again
+        log.write_episode(ended(1, EVENT.SUCCESS, total_reward=1.5, num_chunks=3), counters)
     log.write_episode(ended(2, EVENT.SUCCESS, intervened=True), counters)
     log.write_episode(ended(3, EVENT.TIME_LIMIT), counters)
     for outcome in (EVENT.NONE, EVENT.DISCARDED):

@@ -13,6 +13,8 @@ from chunk_ppo_ros.core.types import Transition
 
 RUN_TIMES = ("wall", "motion", "resetting", "ready", "running", "paused", "waiting_for_trainer")
 """The names of the times of a run, which are the fields of RunTimes.msg."""
+RUNNING_WHEN_ROBOT_DIED = "run/running_when_robot_died"
+"""The logged name of the number of chunks that ran when robot_node or the simulator died."""
 WALL = "run_time/wall"
 """The logged name of the wall time of a run."""
 

@@ -25,6 +25,7 @@ class ChunkReferee:
         director: directs the episodes.
         outcomes: publishes how chunks ended.
         was_stopped: returns whether a chunk that ended with this status was refused because of an emergency stop.
+        look_for_restarts: looks which nodes were started anew, and ends the episode where one has lost the robot.
         credit: takes feedback on a chunk that does not count.
     """
 
@@ -36,6 +37,7 @@ class ChunkReferee:
         outcomes: OutcomePublisher,
         *,
         was_stopped: Callable[[Status], bool],
+        look_for_restarts: Callable[[], None],
         credit: Callable[[float], None],
     ) -> None:
         self._config = config
@@ -43,6 +45,7 @@ class ChunkReferee:
         self._director = director
         self._outcomes = outcomes
         self._was_stopped = was_stopped
+        self._look_for_restarts = look_for_restarts
         self._credit = credit
 
     def decide_complete(self) -> None:
@@ -79,6 +82,7 @@ class ChunkReferee:
     def _void(self, id: ChunkId, stamp: int) -> None:
         """Counts a chunk that ran when robot_node died, as the next robot_node says, and ends its episode."""
         self._director.void_running(id, stamp, "robot_node died")
+        self._look_for_restarts()  # Otherwise the next look would find robot_node started anew in the next episode.
         if self._records.is_current(id):
             self._director.interrupt("robot_node died and was started anew")
 

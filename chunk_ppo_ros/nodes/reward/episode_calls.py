@@ -27,6 +27,7 @@ class EpisodeCalls:
         conductor: conducts the resets.
         is_real: whether the robot is real. A simulator starts its episodes by itself, also while a human drives.
         deliver: sends the transitions that are complete.
+        look_for_restarts: looks which nodes were started anew, so that no episode starts with a robot that is lost.
     """
 
     def __init__(
@@ -39,6 +40,7 @@ class EpisodeCalls:
         *,
         is_real: bool,
         deliver: Callable[[], None],
+        look_for_restarts: Callable[[], None] = lambda: None,
     ) -> None:
         self._is_real = is_real
         self._logger = node.get_logger()
@@ -47,6 +49,7 @@ class EpisodeCalls:
         self._director = director
         self._conductor = conductor
         self._deliver = deliver
+        self._look_for_restarts = look_for_restarts
 
     def start_episode(self) -> str:
         """Starts the episode whose scene is ready.
@@ -55,6 +58,7 @@ class EpisodeCalls:
             ValueError: where no episode waits for its start, where somebody else makes the reset and it is not done, or
                 where a human drives a real robot.
         """
+        self._look_for_restarts()
         episodes = self._records.episodes
         if episodes.phase is Phase.RESETTING and self._config.reset != OPERATOR:
             step = self._conductor.step

@@ -46,6 +46,7 @@ class EpisodeControl:
         log: stores what is decided before it is published.
         conditions: the conditions of the node.
         deliver: sends the transitions that are complete.
+        look_for_restarts: looks which nodes were started anew, before an episode starts.
 
     Attributes:
         director: directs one episode after another.
@@ -65,6 +66,7 @@ class EpisodeControl:
         conditions: Conditions,
         *,
         deliver: Callable[[], None],
+        look_for_restarts: Callable[[], None] = lambda: None,
     ) -> None:
         _check_command(config.episode.reset_arguments)
         self._records, self._log = records, log
@@ -99,7 +101,14 @@ class EpisodeControl:
             node, records, self._books, conditions, reset=config.episode.reset, find_wait=self._find_wait
         )
         self._calls = EpisodeCalls(
-            node, config.episode, records, self.director, self._conductor, is_real=config.env.is_real, deliver=deliver
+            node,
+            config.episode,
+            records,
+            self.director,
+            self._conductor,
+            is_real=config.env.is_real,
+            deliver=deliver,
+            look_for_restarts=look_for_restarts,
         )
         serve_episodes(node, OperatorCalls(node, run_id=lambda: records.run_id), self._calls, whole=log.whole)
 

@@ -61,7 +61,15 @@ class RewardNode(Node):
         self.outbox = TransitionOutbox(self, conditions, log, guard)
         outcomes = OutcomePublisher(self, log)
         self._control = EpisodeControl(
-            self, config, records, self.outbox, outcomes, log, conditions, deliver=self._deliver
+            self,
+            config,
+            records,
+            self.outbox,
+            outcomes,
+            log,
+            conditions,
+            deliver=self._deliver,
+            look_for_restarts=self._look_for_restarts,
         )
         self._closing.append(self._control.close)
         self._director = self._control.director
@@ -75,6 +83,7 @@ class RewardNode(Node):
             self._director,
             outcomes,
             was_stopped=self._watch.was_stopped,
+            look_for_restarts=self._look_for_restarts,
             credit=lambda feedback: self._intake.credit(feedback),
         )
         self._chunks = ChunkIntake(
@@ -166,8 +175,7 @@ class RewardNode(Node):
         if (refused := self._guard.take_refused()) is not None:
             self._on_version(refused)
         self.outbox.send_due(now)
-        for restart in self._watch.restarted(now):
-            self._on_restart(restart, now)
+        self._look_for_restarts()
         self._unfinished.tick(now)
         self._deliver()
         records, delivery = self._records, self.outbox.delivery
@@ -178,6 +186,11 @@ class RewardNode(Node):
             bootstrap_due_for=0.0 if records.closing is None else now - records.closing_since,
         )
         self._hold_or_release()
+
+    def _look_for_restarts(self) -> None:
+        now = time.monotonic()
+        for restart in self._watch.restarted(now):
+            self._on_restart(restart, now)
 
     def _on_restart(self, restart: Restart, now: float) -> None:
         """Lets the episode end where robot or scene have lost their state, and go on otherwise.

@@ -35,6 +35,7 @@ class TrainingLog:
         self.file: MetricsLog | None = None
         self._node = node
         self._solved: list[bool] = []  # whether each episode since the last update was solved
+        self._newest_episode: dict[str, int] = {}  # the newest episode that is written, by sender
         self._times = RunTimesIntake(node)
         self._publisher = topics.TRAINING_METRICS.create_publisher(node)
 
@@ -50,10 +51,12 @@ class TrainingLog:
     def write_episode(self, event: msg.EpisodeEvent, counters: Counters) -> None:
         """Writes an episode that has ended. An episode without an outcome is not an episode of the task.
 
-        If a human took over, the episode does not count as solved by the policy.
+        An end that comes again, because reward_node died right after it had published it, is not written again. If a
+        human took over, the episode does not count as solved by the policy.
         """
-        if event.outcome not in _OUTCOMES:
+        if event.outcome not in _OUTCOMES or event.episode <= self._newest_episode.get(event.sender, -1):
             return
+        self._newest_episode[event.sender] = event.episode
         prompt = event.prompt if self._node.config.episode.has_several_prompts else ""
         solved = event.outcome == msg.EpisodeEvent.SUCCESS and not event.intervened
         self._solved.append(solved)

@@ -52,4 +52,12 @@ def run_time_rows(*, wall_when: str = "") -> tuple[MetricRow, ...]:
             "It is small; otherwise make updates shorter, or the rollouts longer.",
             _GRAPH,
         ),
+        MetricRow(
+            "run/running_when_robot_died",
+            "chunks",
+            "The chunks of the run that make no transition, because robot_node or the simulator died while they ran.",
+            _RUN,
+            "It is 0 where neither of them dies.",
+            _GRAPH,
+        ),
     )
