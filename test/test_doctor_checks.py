@@ -106,6 +106,13 @@ def test_nothing_is_found_where_all_is_well() -> None:
             "1.0 GiB are free for runs; a recording may grow to 20.0 GiB",
             "run.bag_total_size",
         ),
+        (
+            {"disk": DiskFacts(FACTS.disk.checkpoints, Disk("runs", 30 * GIBIBYTE))},
+            "transitions",
+            Level.WARN,
+            "30.0 GiB are free for runs; stored transitions may grow to 50.0 GiB (run.max_disk), by up to 4.84 GiB",
+            "run.max_disk",
+        ),
         ({"weights": None}, "checkpoint", Level.SKIPPED, "no checkpoint is named", ""),
         ({"weights": None}, "statistics", Level.SKIPPED, "no checkpoint", ""),
         ({"weights": WeightFacts("a", problem="it is damaged")}, "checkpoint", Level.ERROR, "it is damaged", "correct"),

@@ -8,6 +8,7 @@ import os
 from pathlib import Path
 
 from chunk_ppo_ros.core.errors import UserError
+from chunk_ppo_ros.core.files.durable_folders import make_folder, sync_folder
 
 FILE = "episodes.jsonl"
 """The name of the file of records in the folder of a run."""
@@ -101,18 +102,21 @@ class EpisodeFile:
         return [self._parse(number, line) for number, line in enumerate(lines, 1)]
 
     def add(self, record: EpisodeRecord) -> None:
-        """Adds a record, and waits until it is on disk.
+        """Adds a record, and returns when it survives a power cut.
 
         Raises:
             OSError: when the file cannot be written.
         """
-        self.path.parent.mkdir(parents=True, exist_ok=True)
+        make_folder(self.path.parent)
+        is_new = not self.path.exists()
         with self.path.open("a+b") as file:
             file.seek(0)
             file.truncate(file.read().rfind(b"\n") + 1)
             file.write(record.to_json().encode() + b"\n")
             file.flush()
             os.fsync(file.fileno())
+        if is_new:
+            sync_folder(self.path.parent)
 
     def _parse(self, number: int, line: str) -> EpisodeRecord:
         try:

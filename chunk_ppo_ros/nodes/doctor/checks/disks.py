@@ -1,13 +1,14 @@
-"""Checks whether the disks have room for checkpoints and recordings."""
+"""Checks whether the disks have room for checkpoints, recordings and stored transitions."""
 
 from __future__ import annotations
 
 from collections.abc import Iterator
 
 from chunk_ppo_ros.core.findings.finding import Finding, error, ok, warn
+from chunk_ppo_ros.core.units import GIBIBYTE
 from chunk_ppo_ros.nodes.doctor.facts import Disk, Facts
+from chunk_ppo_ros.nodes.trainer.disk_need import DiskNeed
 
-GIBIBYTE = 1 << 30
 MEBIBYTE = 1 << 20
 
 
@@ -34,8 +35,21 @@ def recordings(facts: Facts) -> Iterator[Finding]:
         yield warn("recordings", found, advice)
 
 
+def transitions(facts: Facts) -> Iterator[Finding]:
+    """Compares the free space with the transitions that trainer_node keeps."""
+    need, disk = DiskNeed.of(facts.config), facts.disk.recordings
+    found = (
+        f"{_free(disk)}; stored transitions may grow to {need.budget / GIBIBYTE:.1f} GiB (run.max_disk), by up to "
+        f"{need.per_hour / GIBIBYTE:.2f} GiB an hour for each robot"
+    )
+    if disk.free >= need.budget:
+        yield ok("transitions", found)
+    else:
+        yield warn("transitions", found, "free some space, set run.run_dir to another disk, or lower run.max_disk")
+
+
 def _free(disk: Disk) -> str:
     return f"{disk.free / GIBIBYTE:.1f} GiB are free for {disk.folder}"
 
 
-CHECKS = (checkpoints, recordings)
+CHECKS = (checkpoints, recordings, transitions)
