@@ -41,7 +41,7 @@ CHECKED_BY_CONVERSIONS = {
     ("report_intake.py", "execution_result"),
     ("report_intake.py", "task_reward"),
     ("rollout_facts.py", "execution_result"),
-    ("trainer_node.py", "transition"),
+    ("transition_receiver.py", "transition"),
 }
 """The subscriptions whose node refuses a malformed message in its own way, and calls a conversion that checks."""
 

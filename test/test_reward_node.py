@@ -562,6 +562,18 @@ def test_a_chunk_that_ran_when_robot_node_died_counts_as_such_by_the_word_of_the
     assert graph.others.outcomes[-1].message == "robot_node died while the chunk ran"
 
 
+def test_a_simulator_that_died_interrupts_the_episode_as_robot_node_says(graph: Graph) -> None:
+    """It is no fault of the robot: three of them in a row would wait for a person."""
+    graph.announce()
+    for episode in range(4):
+        graph.start()
+        graph.sample(episode, episode=episode, chunk=0)
+        graph.execute(episode, status=Result.INTERRUPTED, num_steps=0, message="no joint states", num_commands=1)
+        graph.until(lambda episode=episode: (episode, Event.ENDED, Event.INTERRUPTED) in graph.event_names())
+    assert graph.others.outcomes[-1].message == "the simulator died while the chunk ran"
+    graph.until(lambda: graph.event_names()[-1] == (4, Event.RESET, Event.NONE))
+
+
 def test_a_neighbor_that_restarts_after_the_end_and_a_run_that_begins_at_its_end_cost_nothing(
     graph: Graph, capfd: pytest.CaptureFixture[str]
 ) -> None:

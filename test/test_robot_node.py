@@ -83,11 +83,11 @@ def test_lockstep_executes_as_fast_as_it_is_answered(lockstep: Graph) -> None:
     assert len(lockstep.rig.targets) == 6 * 16
 
 
-def test_lockstep_without_an_answer_ends_in_a_fault(lockstep: Graph) -> None:
+def test_a_simulator_that_does_not_answer_interrupts_the_chunk(lockstep: Graph) -> None:
     lockstep.rig.alive = False
     lockstep.rig.send(ramp(16, 0.01))
     result = lockstep.result()
-    assert (result.status, result.num_steps, len(result.causes)) == (ExecutionResult.FAULT, 0, 1)
+    assert (result.status, result.num_steps, len(result.causes)) == (ExecutionResult.INTERRUPTED, 0, 1)
     assert "no joint states of the left arm" in result.message
 
 

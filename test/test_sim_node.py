@@ -41,6 +41,8 @@ CONVENTION = grippers.GRIPPER_CONVENTIONS["openpi"]
 PERIOD_NS = 20_000_000
 LATER = 2 * 10**18
 """A time that is later than any of a test, ns."""
+FIRST = 19 * 10**17
+"""The stamp of the first chunk, ns. It is later than the start of sim_node."""
 CAMERAS = ("cam_high", "cam_left_wrist")
 
 
@@ -157,7 +159,7 @@ class Graph(Spinner):
         """Returns the task's reward for an execution result with this number of steps, by default of a new chunk."""
         self.listener.rewards.clear()
         self._num_results += 1
-        self.publish_result(num_steps, self._num_results if stamp is None else stamp, end=end)
+        self.publish_result(num_steps, FIRST + self._num_results if stamp is None else stamp, end=end)
         self.until(lambda: bool(self.listener.rewards))
         return self.listener.rewards[0]
 
@@ -289,8 +291,8 @@ def test_a_scene_that_stands_still_is_repeated_without_rendering(lockstep: Graph
 def test_rewards_are_summed_over_the_chunk(lockstep: Graph) -> None:
     for _ in range(3):
         lockstep.command()
-    reward = lockstep.result(3, stamp=123)
-    assert time_to_ns(reward.header.stamp) == 123
+    reward = lockstep.result(3, stamp=FIRST + 123)
+    assert time_to_ns(reward.header.stamp) == FIRST + 123
     assert (reward.source, reward.run_id, reward.sender) == ("task", "run", "robot_7")
     (term,) = reward.terms
     assert (term.name, term.value, term.weight) == ("step", 3.0, 0.5)
@@ -410,20 +412,22 @@ def test_steps_of_the_next_chunk_are_not_credited_to_one_whose_result_comes_late
 def test_a_result_that_is_repeated_gets_the_same_report_again(lockstep: Graph) -> None:
     for _ in range(3):
         lockstep.command()
-    first = lockstep.result(3, stamp=123)
+    first = lockstep.result(3, stamp=FIRST)
     for _ in range(2):
         lockstep.command()
-    assert lockstep.result(3, stamp=123) == first
-    assert lockstep.result(2, stamp=124).terms[0].value == 2.0
+    assert lockstep.result(3, stamp=FIRST) == first
+    assert lockstep.result(2, stamp=FIRST + 1).terms[0].value == 2.0
 
 
-def test_a_chunk_that_was_executed_before_the_start_gets_no_report(
-    lockstep: Graph, capfd: pytest.CaptureFixture[str]
-) -> None:
-    lockstep.publish_result(3, stamp=123)
+def test_a_chunk_that_began_before_the_start_gets_no_report(lockstep: Graph, capfd: pytest.CaptureFixture[str]) -> None:
+    """robot_node may have gone on with such a chunk in the scene of this process, which is another one."""
+    before = time.time_ns() - 3600 * 10**9
+    lockstep.command()
+    lockstep.publish_result(3, stamp=before)
     lockstep.spin(0.5)
     assert not lockstep.listener.rewards
-    assert "the chunk of stamp 123 gets no task_reward: it was executed before this sim_node" in capfd.readouterr().err
+    text = f"the chunk of stamp {before} gets no task_reward: it began before this sim_node was started"
+    assert text in capfd.readouterr().err
 
 
 def test_a_sim_node_that_is_started_anew_repeats_its_report_and_its_time_never_goes_back(

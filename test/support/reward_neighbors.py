@@ -143,10 +143,18 @@ class Graph(Spinner):
         self.others.chunk.publish(conversions.chunk_to_message(id, sampled, stamp=stamp(number)))
 
     def execute(
-        self, number: int, *, status: int = Result.EXECUTED, num_steps: int = HORIZON, message: str = ""
+        self,
+        number: int,
+        *,
+        status: int = Result.EXECUTED,
+        num_steps: int = HORIZON,
+        message: str = "",
+        num_commands: int = 0,
     ) -> None:
-        header, end = header_of(stamp(number)), time_from_ns(stamp(number) + 7)
-        self.others.result.publish(Result(header=header, end=end, status=status, num_steps=num_steps, message=message))
+        result = Result(header=header_of(stamp(number)), end=time_from_ns(stamp(number) + 7), num_steps=num_steps)
+        result.status, result.message, result.causes = status, message, [0] * num_commands
+        result.commanded, result.action_dim = [0.0] * 14 * num_commands, 14 if num_commands else 0
+        self.others.result.publish(result)
 
     def follow(self, number: int, *, chunk: int) -> None:
         """Reports what a human drove as robot_node, then makes a chunk of it as policy_node."""

@@ -6,7 +6,7 @@ import time
 from collections.abc import Callable
 
 from chunk_ppo_ros.config import TrainConfig
-from chunk_ppo_ros.core.execution import Status
+from chunk_ppo_ros.core.execution import ExecutionResult, Status
 from chunk_ppo_ros.core.types import ChunkId
 from chunk_ppo_ros.nodes.reward.episode_director import EpisodeDirector
 from chunk_ppo_ros.nodes.reward.outcome_publisher import OutcomePublisher
@@ -60,7 +60,7 @@ class ChunkReferee:
         """
         records, id, execution = self._records, joined.chunk.id, joined.execution
         if execution.status is Status.INTERRUPTED:
-            self._void(id, execution.stamp)
+            self._void(id, execution)
             return
         judged = self._judge(joined)
         failed = judged.robot_fault and execution.status is Status.FAULT
@@ -79,12 +79,13 @@ class ChunkReferee:
         if records.mark is not None:
             self._director.apply_mark(records.mark)
 
-    def _void(self, id: ChunkId, stamp: int) -> None:
-        """Counts a chunk that ran when robot_node died, as the next robot_node says, and ends its episode."""
-        self._director.void_running(id, stamp, "robot_node died")
+    def _void(self, id: ChunkId, execution: ExecutionResult) -> None:
+        """Counts a chunk that ran when robot_node or the simulator died, as robot_node says, and ends its episode."""
+        who = "the simulator" if len(execution.causes) else "robot_node"  # only this robot_node knows what it commanded
+        self._director.void_running(id, execution.stamp, f"{who} died")
         self._look_for_restarts()  # Otherwise the next look would find robot_node started anew in the next episode.
         if self._records.is_current(id):
-            self._director.interrupt("robot_node died and was started anew")
+            self._director.interrupt(f"{who} died: {execution.message}")
 
     def _judge(self, joined: chunk_join.Joined) -> referee.JudgedChunk:
         config, records = self._config, self._records

@@ -101,7 +101,7 @@ class RobotDiagnostics:
             return DiagnosticStatus.WARN, f"no joint states yet of: {', '.join(missing)}"
         if waits:
             return DiagnosticStatus.ERROR, f"the robot does not move: {waits}"
-        if self._last is not None and self._last.status is Status.FAULT and not playing:
+        if self._last is not None and self._last.status in (Status.FAULT, Status.INTERRUPTED) and not playing:
             return DiagnosticStatus.ERROR, f"stopped: {self._last.message}"
         if suspended:
             return DiagnosticStatus.WARN, f"suspended: {suspended}"

@@ -38,10 +38,12 @@ class RewardReports:
 
     Attributes:
         rewards: adds up the steps.
+        started: the time at which this process began to simulate, ns. It knows no chunk of before.
     """
 
     def __init__(self, node: Node, folder: Path, conditions: Conditions) -> None:
         self.rewards = ChunkRewards()
+        self.started = 0
         self._logger = node.get_logger()
         self._answered: collections.OrderedDict[int, None] = collections.OrderedDict()
         self._outbox = ReportOutbox(node, topics.TASK_REWARD, folder, conditions, on_open=self._on_open)
@@ -63,9 +65,9 @@ class RewardReports:
             self._outbox.send_again(stamp)
             return False
         self._note(stamp)
-        if not self.rewards.is_running:
+        if stamp < self.started or not self.rewards.is_running:
             self._logger.warning(
-                f"the chunk of stamp {stamp} gets no task_reward: it was executed before this sim_node was started"
+                f"the chunk of stamp {stamp} gets no task_reward: it began before this sim_node was started"
             )
             return True
         reward = self.rewards.finish(until=time_to_ns(result.end))

@@ -67,6 +67,7 @@ class SimNode(Node):
         # It may have passed faster than the wall clock, and it never goes back.
         starts = max(time.time_ns(), self._reports.later_than_all)
         self._stamp = starts if self._lockstep else self.get_clock().now().nanoseconds
+        self._reports.started = self._stamp
         self._images: list[Image] = []
         self._images_stamp = -1
         self._moved = True

@@ -62,6 +62,7 @@ class ChunkPlayer:
             RegistryError: for a measurement of another package that cannot be used.
         """
         self._config = config
+        self._simulated = not trust.asks
         self._readings = JointReadings(timeout=state_timeout, on_demand=states_on_demand, rule=trust)
         self._results = ResultLog()
         self._motion = MotionExecutor(
@@ -249,7 +250,10 @@ class ChunkPlayer:
         fault, counts = self.readiness.fault(now)
         if fault:
             self._motion.rest.stop_yielding()
-            self._motion.stop(Status.FAULT, fault, counts=counts)
+            # A simulator that does not answer has died, or will be taken for dead. A driver may send again.
+            moved = self.played_stamp is not None and not self.awaits_first_step
+            has_died = self._simulated and moved and fault == self._motion.overdue(now)
+            self._motion.stop(Status.INTERRUPTED if has_died else Status.FAULT, fault, counts=counts)
         elif obstruction := self._motion.obstruction(now):
             self._motion.give_way(Status.FAULT, obstruction, now=now)
             self.leaders.release(obstruction)

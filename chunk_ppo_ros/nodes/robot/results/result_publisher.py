@@ -132,7 +132,7 @@ class ResultPublisher:
 
     def _take(self, result: ExecutionResult) -> None:
         self._diagnostics.note_result(result)
-        if result.status in (Status.REFUSED, Status.FAULT):
+        if result.status in (Status.REFUSED, Status.FAULT, Status.INTERRUPTED):
             text = f"chunk {result.status.name} after {result.num_steps} steps that count: {result.message}"
             line = self._hold_off.line(text, time.monotonic())
             if line is not None:
@@ -177,5 +177,6 @@ def _interrupted(stamp: int) -> ExecutionResult:
 
 
 def _key_of(message: msg.ExecutionResult) -> Key:
-    kind = _BEGUN if message.status == Status.INTERRUPTED else REPORT
+    """Returns the identity of a result. One that is kept while a chunk runs names no commands."""
+    kind = _BEGUN if message.status == Status.INTERRUPTED and not message.causes else REPORT
     return Key(kind, message.sender, time_to_ns(message.header.stamp))
