@@ -162,6 +162,26 @@ def test_a_second_writer_is_refused_with_the_holder_of_the_lock(tmp_path: Path) 
     opened(tmp_path).close()
 
 
+def test_a_store_is_opened_on_a_full_disk(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    written(tmp_path, 0)
+
+    def fail(*arguments: object) -> int:
+        raise OSError(errno.ENOSPC, "full")
+
+    for name in ("pwrite", "ftruncate", "writev"):
+        monkeypatch.setattr(os, name, fail)
+    store = Store(tmp_path, name="test")
+    assert numbers(store.open()) == [0]
+    with pytest.raises(StoreLocked, match="must be written by one process, but"):
+        Store(tmp_path, name="test").open()
+    with pytest.raises(OSError, match="full"):
+        store.append([entry(1)])
+    monkeypatch.undo()
+    store.append([entry(1)])
+    store.close()
+    assert numbers(read_store(tmp_path)) == [0, 1]
+
+
 def test_messages_of_another_format_are_refused(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     written(tmp_path, 0)
     monkeypatch.setattr("chunk_ppo_ros.data.store.store.FORMAT", FORMAT + 1)

@@ -27,6 +27,9 @@ from chunk_ppo_ros.data.rollout_journal import RolloutJournal
 from chunk_ppo_ros.data.store import Entry, Store, StoreLocked, read_store
 from chunk_ppo_ros.data.store.segment_file import list_segments
 from chunk_ppo_ros.evaluation.bench.bench_inputs import random_observation, transition_of
+from chunk_ppo_ros.nodes.common.reports.report_outbox import REPORT
+from chunk_ppo_ros.nodes.policy.policy_store import Kind
+from chunk_ppo_ros.nodes.reward.durable import run_log
 from chunk_ppo_ros.nodes.trainer.disk_need import DiskNeed
 from chunk_ppo_ros.nodes.wire import conversions, topics
 from support import small_policy
@@ -226,7 +229,17 @@ def test_the_types_of_stored_messages_are_those_of_their_topics() -> None:
     by_name = {topic.name: topic for topic in found if isinstance(topic, topics.Topic)}
     for message in MESSAGES.values():
         assert by_name[message.topic].type_name == message.type_name
-    assert MESSAGES["journal", rollout_journal.TRANSITION].topic == "transition"
+    kinds = {
+        ("journal", rollout_journal.TRANSITION): "transition",
+        ("policy", int(Kind.CHUNK)): "action_chunk",
+        ("policy", int(Kind.BOOTSTRAP)): "bootstrap",
+        ("reward", run_log.OUTCOME): "chunk_outcome",
+        ("reward", run_log.TRANSITION): "transition",
+        ("robot", REPORT): "execution_result",
+        ("sim", REPORT): "task_reward",
+        ("classifier", REPORT): "task_reward",
+    }
+    assert {place: message.topic for place, message in MESSAGES.items()} == kinds
 
 
 def test_what_a_run_needs_in_an_hour_is_about_five_gigabytes_for_a_robot_at_full_size(tmp_path: Path) -> None:

@@ -42,14 +42,16 @@ MESSAGES = {
     ("policy", 1): _CHUNK,
     ("policy", 2): _BOOTSTRAP,
     ("robot", 1): _RESULT,
-    ("robot", 2): _RESULT,
     ("sim", 1): _REWARD,
     ("classifier", 1): _REWARD,
     ("reward", 1): _OUTCOME,
     ("reward", 3): _TRANSITION,
     ("journal", 1): _TRANSITION,
 }
-"""The message of each store and kind. Records of other kinds are marks, or have no message of a topic."""
+"""The message of each store and kind.
+
+Records of other kinds are marks and JSON, or a result that robot_node keeps for the case that it dies.
+"""
 
 
 def export_run(run: RunFolders, target: Path) -> list[str]:
