@@ -5,7 +5,7 @@ JOBS ?= $(shell expr $$(nproc) + 1)
 PYTEST := PYTEST_DISABLE_PLUGIN_AUTOLOAD=1 $(PYTHON_VENV) -m pytest -p xdist -n $(JOBS) --dist loadgroup
 
 .DEFAULT_GOAL := help
-.PHONY: help setup demo experiment experiments report test test-slow mutants faults fuzz power-cut chaos bench-store command-stream lint format bench clean
+.PHONY: help setup demo experiment experiments report test test-slow mutants faults fuzz power-cut chaos bench-store load-store command-stream lint format bench clean
 
 help: ## show this list
 	@echo 'make TARGET [ARGS="..."] [PYTHON=/path/to/python3]'
@@ -52,6 +52,9 @@ chaos: setup ## kill nodes of a simulated graph at random moments, and judge wha
 
 bench-store: setup ## records a second of the store beside the journal without syncs: ARGS="--rounds 5 --folder DIR"
 	@PYTHONPATH="tools:$$PYTHONPATH" $(PYTHON_VENV) -m store_speed.bench $(ARGS)
+
+load-store: setup ## send trainer_node 100 transitions of 452 kB a second from four senders, and look for each: ARGS="--seconds 30"
+	@PYTHONPATH="tools:$$PYTHONPATH" $(PYTHON_VENV) -m store_speed.load $(ARGS)
 
 STREAM := runs/command-stream
 command-stream: setup ## record 300 chunks in real time beside a training policy, and plot the commands: CHECKPOINT=DIR

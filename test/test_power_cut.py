@@ -132,7 +132,8 @@ def test_a_file_that_nobody_made_is_an_error() -> None:
 
 @STRACE
 @pytest.mark.parametrize(
-    ("name", "every"), [("unsynced", 3), ("store", 7), ("group", 3), ("queue", 3), ("counter", 3), ("checkpoint", 29)]
+    ("name", "every"),
+    [("unsynced", 3), ("store", 7), ("group", 3), ("queue", 3), ("counter", 3), ("checkpoint", 29), ("training", 61)],
 )
 def test_power_cuts_lose_nothing_that_was_promised(name: str, every: int) -> None:
     """The journal without a sync must lose something, or the replay would show nothing."""

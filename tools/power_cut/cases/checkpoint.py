@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import tempfile
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from pathlib import Path
 
 import numpy as np
@@ -24,7 +24,7 @@ class CheckpointCase(Case):
 
     def __init__(self) -> None:
         """Begins without verdicts. JAX is imported late, because most cases do not need it."""
-        self._verdicts: dict[bytes, str] = {}
+        self._read_faults = ContentFaults(read_fault)
 
     def write(self, folder: Path, session: int) -> None:
         """Saves and announces one checkpoint after the other."""
@@ -41,20 +41,34 @@ class CheckpointCase(Case):
         version = -1 if newest is None else int(newest.name.removeprefix("step_"))
         if version < announced:
             return f"version {announced} was announced, but the newest checkpoint is {version}"
-        return "" if newest is None else self._content_fault(newest, version)
+        return "" if newest is None else self._read_faults.of(newest, version)
 
-    def _content_fault(self, checkpoint: Path, version: int) -> str:
-        """Returns what is wrong with the content. Checkpoints of the same bytes are read once."""
+
+class ContentFaults:
+    """Says what is wrong with the content of checkpoints. Those of the same bytes are read once."""
+
+    def __init__(self, read: Callable[[Path, int], str]) -> None:
+        self._read = read
+        self._verdicts: dict[bytes, str] = {}
+
+    def of(self, checkpoint: Path, version: int) -> str:
+        """Returns what is wrong with the checkpoint of a version, or an empty text."""
         digest = hashlib.blake2b()
         for file in sorted(path for path in checkpoint.rglob("*") if path.is_file()):
             digest.update(f"{file.relative_to(checkpoint)}\0".encode() + file.read_bytes())
         if digest.digest() not in self._verdicts:
-            self._verdicts[digest.digest()] = read_fault(checkpoint, version)
+            self._verdicts[digest.digest()] = self._read(checkpoint, version)
         return self._verdicts[digest.digest()]
 
 
-def save(directory: Path, version: int) -> None:
-    """Saves the checkpoint of a version, whose arrays follow from the version, and removes old ones."""
+def save(directory: Path, version: int, made_from: Consumed | None = None) -> None:
+    """Saves the checkpoint of a version, whose arrays follow from the version, and removes old ones.
+
+    Args:
+        directory: the folder of the checkpoints.
+        version: the version.
+        made_from: the chunks that the weights were made from, or None for those of `consumed`.
+    """
     from chunk_ppo_ros.config import PRESETS
     from chunk_ppo_ros.core.progress import Counters
     from chunk_ppo_ros.model.checkpoints.metadata import Metadata, Provenance
@@ -73,13 +87,18 @@ def save(directory: Path, version: int) -> None:
             train_state={"moment": _weights(version + 100)},
             assets=Path(assets),
             metadata=Metadata.of(PRESETS["debug"], counters=counters, provenance=Provenance("scratch")),
-            consumed=consumed(version),
+            consumed=consumed(version) if made_from is None else made_from,
         )
     remove_old_checkpoints(directory, keep=_KEPT, in_use=newest)
 
 
-def read_fault(folder: Path, version: int) -> str:
+def read_fault(folder: Path, version: int, made_from: Consumed | None = None) -> str:
     """Returns what differs from the version in a checkpoint that reads without an error, or an empty text.
+
+    Args:
+        folder: the folder of the checkpoint.
+        version: the version.
+        made_from: the chunks that the weights were made from, or None for those of `consumed`.
 
     Raises:
         CheckpointError: when the checkpoint is refused.
@@ -92,7 +111,7 @@ def read_fault(folder: Path, version: int) -> str:
     params = checkpoint.load_leaves(_params(version))
     state = checkpoint.load_train_state({"moment": _weights(version)})
     same = {
-        "consumed": checkpoint.load_consumed() == consumed(version),
+        "consumed": checkpoint.load_consumed() == (consumed(version) if made_from is None else made_from),
         "counters": checkpoint.require_metadata().counters == Counters("run", policy_version=version),
         "params": all(
             np.array_equal(params[name]["weights"], leaf["weights"]) for name, leaf in _params(version).items()

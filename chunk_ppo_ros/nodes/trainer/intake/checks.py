@@ -31,16 +31,19 @@ class IntakeChecks:
         self._checks = checks
 
     @classmethod
-    def of(cls, config: TrainConfig, counters: Counters, fits: Check) -> IntakeChecks:
+    def of(
+        cls, config: TrainConfig, counters: Counters, fits: Check, *, senders: tuple[str, ...] = (DEFAULT_SENDER,)
+    ) -> IntakeChecks:
         """Returns the checks of a run.
 
         Args:
             config: the configuration of the run.
             counters: the counters of the run, which say how far its numbers have come.
             fits: checks whether a transition fits the learner.
+            senders: the robots of the run.
         """
         window = NumberWindow(
-            (DEFAULT_SENDER,),
+            senders,
             largest_jump=config.run.max_number_jump,
             next_sequence_number=counters.next_sequence_number,
             next_episode=counters.next_episode,
