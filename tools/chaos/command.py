@@ -60,9 +60,19 @@ def _environment(domain: int, folder: Path) -> dict[str, str]:
 
 
 @contextlib.contextmanager
+def few_processors() -> Iterator[None]:
+    """Keeps all processes that are started in this context to `NUM_PROCESSORS` processors."""
+    before = os.sched_getaffinity(0)
+    os.sched_setaffinity(0, sorted(before)[:NUM_PROCESSORS])
+    try:
+        yield
+    finally:
+        os.sched_setaffinity(0, before)
+
+
+@contextlib.contextmanager
 def running(options: argparse.Namespace, folder: Path) -> Iterator[Campaign]:
     """Yields a campaign in a ROS domain of its own, and leaves no process behind."""
-    os.sched_setaffinity(0, sorted(os.sched_getaffinity(0))[:NUM_PROCESSORS])
     settings = flags(
         folder, chunks_per_update=options.chunks_per_update, seed=options.seed, simulator=options.simulator
     )
@@ -114,6 +124,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
     with contextlib.ExitStack() as stack:
         folder = options.keep or Path(stack.enter_context(tempfile.TemporaryDirectory(prefix="chaos_")))
         folder.mkdir(parents=True, exist_ok=True)
+        stack.enter_context(few_processors())
         began = time.monotonic()
         with running(options, folder) as campaign:
             campaign.run(draw_kills(options.kills, options.chunks, options.seed), options.chunks)

@@ -142,6 +142,8 @@ class PolicyNode(WorkerNode):
         if self._scene.is_doubtful(time.monotonic()):
             return Hold("the simulator was started anew; waiting for the end of its episode")
         step = self._facts.state.next_step()
+        if isinstance(step, SampleChunk) and self._facts.refusals.must_wait(time.monotonic()):
+            return Hold("the robot refuses chunks; the next one follows soon")
         return step if isinstance(step, Hold) or self._peers.all_listen() else Hold("nobody listens")
 
     def _observe(self, actor: Actor, readings: SyncedSensors, prompt: str) -> ModelObservation:

@@ -9,6 +9,7 @@ import numpy as np
 from chunk_ppo_msgs import msg
 from std_msgs.msg import Bool
 
+from chunk_ppo_ros.agent.next_step.refusals import Refusals
 from chunk_ppo_ros.agent.next_step.rollout_state import RolloutState
 from chunk_ppo_ros.agent.next_step.stored_rollout import StoredRollout
 from chunk_ppo_ros.core.execution import HUMAN_DRIVES, ExecutionResult
@@ -38,6 +39,7 @@ class RolloutFacts:
 
     Attributes:
         state: the facts that decide the next step.
+        refusals: says whether the policy must wait because the robot refuses chunks.
     """
 
     def __init__(
@@ -53,6 +55,7 @@ class RolloutFacts:
         on_referee: Callable[[], None],
     ) -> None:
         self.state = RolloutState(stored)
+        self.refusals = Refusals()
         self._store = store
         self._scene = scene
         self._on_referee = on_referee
@@ -104,6 +107,8 @@ class RolloutFacts:
     def _on_chunk_outcome(self, message: msg.ChunkOutcome) -> None:
         if message.run_id != self.state.progress.run_id:
             return
+        refused = not message.valid and message.execution.status == msg.ExecutionResult.REFUSED
+        self.refusals.note(refused=refused, now=time.monotonic())
         if message.valid:
             self._node.clear_condition(condition_table.CHUNK_REFUSED)
         else:

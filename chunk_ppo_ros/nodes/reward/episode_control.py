@@ -26,10 +26,11 @@ from chunk_ppo_ros.nodes.reward.run_records import RunRecords
 from chunk_ppo_ros.nodes.reward.state.episode_state import EpisodeStatePublisher
 from chunk_ppo_ros.nodes.reward.state.run_books import RunBooks
 from chunk_ppo_ros.nodes.reward.state.run_facts import RunFacts
+from chunk_ppo_ros.nodes.reward.state.simulated_repair import SimulatedRepair
 from chunk_ppo_ros.nodes.reward.state.waits import Wait, Waits
 from chunk_ppo_ros.nodes.reward.transition_outbox import TransitionOutbox
 from chunk_ppo_ros.rewards.bookkeeping.episode_prompts import EpisodePrompts
-from chunk_ppo_ros.rewards.episodes import EpisodeChange, Phase
+from chunk_ppo_ros.rewards.episodes import ROBOT, EpisodeChange, Phase
 from chunk_ppo_ros.runtime.description import LOGS
 from chunk_ppo_ros.sim.tasks.registry import prompt_schedule
 
@@ -74,6 +75,7 @@ class EpisodeControl:
         self._books = RunBooks(node, conditions, folder / "episode_counts.json", now=time.monotonic())
         self._logger = node.get_logger()
         self._is_real = config.env.is_real
+        self._repair = SimulatedRepair(is_real=self._is_real)
         self._tells_prompts = config.episode.has_several_prompts
         self._prompts = EpisodePrompts(prompt_schedule(config), config.deploy, has_starts=config.env.has_scene)
         self._facts = RunFacts(node, records, conditions, add_motion=lambda s: self._books.times.add_motion(s))
@@ -145,6 +147,10 @@ class EpisodeControl:
         """
         self._conductor.tick(now)
         self._calls.start_if_ready()
+        paused = ROBOT in self._records.episodes.holds
+        if self._repair.is_over(paused=paused, now=now):
+            self.director.forget_failures()
+            self.director.publish(self._records.episodes.release(ROBOT, "the simulated robot is tried again"))
         self._update(now)
 
     def close(self) -> None:
