@@ -23,7 +23,7 @@ import psutil
 import pytest
 
 from chunk_ppo_ros.core.errors import FRESH_UNASKED
-from chunk_ppo_ros.runtime import respawns, ros_domain, supervisor
+from chunk_ppo_ros.runtime import process, respawns, ros_domain, supervisor
 from chunk_ppo_ros.runtime.console import Console
 from chunk_ppo_ros.runtime.description import Graph, NodeDescription
 from chunk_ppo_ros.runtime.process import Child
@@ -256,6 +256,27 @@ def test_a_graph_of_one_node_starts_it_anew_too(
     graph = make_graph("resuming", ends_with="resuming")
     lines: list[str] = []
     assert supervisor.Supervisor(graph, domain_id=36, on_node_exit="respawn", output=lines.append).run() == 0
+
+
+def test_a_process_that_cannot_be_started_now_is_started_later(
+    make_graph: Callable[..., Graph], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(respawns, "RESPAWN_DELAY", 0.0)
+    lines: list[str] = []
+    failures = iter([False, True, True, False])  # the first start, and those after the end
+
+    def start(*arguments: object, **more: object) -> subprocess.Popen[bytes]:
+        if next(failures):
+            raise BlockingIOError(11, "Resource temporarily unavailable")
+        return subprocess.Popen(*arguments, **more)  # type: ignore[call-overload, no-any-return]
+
+    names = {name: getattr(subprocess, name) for name in ("DEVNULL", "PIPE", "STDOUT")}
+    monkeypatch.setattr(process, "subprocess", SimpleNamespace(Popen=start, **names))
+    graph = make_graph("resuming", ends_with="resuming")
+    assert supervisor.Supervisor(graph, domain_id=36, on_node_exit="respawn", output=lines.append).run() == 0
+    told = [line for line in lines if "cannot be started" in line]
+    assert told[0].startswith("resuming cannot be started: [Errno 11] Resource temporarily unavailable\n")
+    assert told[1].endswith("it is started anew in 0 s (3 of 8)")
 
 
 def test_a_refused_configuration_is_not_started_anew(make_graph: Callable[..., Graph]) -> None:

@@ -32,6 +32,9 @@ class Child:
         log: the file to which the lines are appended.
         output: a function that takes a finished line. It is called from another thread.
         progress: a function that takes the state of an unfinished line. It is called from another thread.
+
+    Raises:
+        OSError: where the process cannot be started.
     """
 
     def __init__(
@@ -50,17 +53,22 @@ class Child:
         self._progress = progress
         self._tail: collections.deque[str] = collections.deque(maxlen=KEPT_LINES)
         self._up = UpPipe()
-        with interrupts.held():
-            self._process = subprocess.Popen(
-                command,
-                env={**environment, **self._up.environment},
-                stdin=subprocess.DEVNULL,
-                stdout=subprocess.PIPE,
-                stderr=subprocess.STDOUT,
-                start_new_session=True,
-                pass_fds=(self._up.writer,),
-            )
-        self._up.close_writer()
+        try:
+            with interrupts.held():
+                self._process = subprocess.Popen(
+                    command,
+                    env={**environment, **self._up.environment},
+                    stdin=subprocess.DEVNULL,
+                    stdout=subprocess.PIPE,
+                    stderr=subprocess.STDOUT,
+                    start_new_session=True,
+                    pass_fds=(self._up.writer,),
+                )
+        except OSError:
+            self._up.close()
+            raise
+        finally:
+            self._up.close_writer()
         self._reader = threading.Thread(target=self._forward, name=f"{name} log", daemon=True)
         self._reader.start()
 

@@ -142,7 +142,9 @@ class Supervisor:
     def _look_at_children(self, now: float) -> _End | None:
         for name in [name for name, due in self._due.items() if now >= due]:
             del self._due[name]
-            self._start(next(node for node in self._graph.nodes if node.name == name), anew=True)
+            end = self._start_anew(name, now)
+            if end is not None:
+                return end
         for name, child in list(self._children.items()):
             code = child.poll()
             if child.is_up:
@@ -158,6 +160,14 @@ class Supervisor:
                 return end
         return None
 
+    def _start_anew(self, name: str, now: float) -> _End | None:
+        """Starts a node that has ended. Where the machine cannot start a process now, it is tried again later."""
+        try:
+            self._start(next(node for node in self._graph.nodes if node.name == name), anew=True)
+        except OSError as error:
+            return self._respawn(name, f"{name} cannot be started: {error}", now)
+        return None
+
     def _on_death(self, name: str, code: int, child: Child, now: float) -> _End | None:
         how = f"was killed by signal {-code}" if code < 0 else f"ended with exit code {code}"
         tail = "\n".join(f"    {line}" for line in child.tail(_TAIL_LINES)) or "    (nothing)"
@@ -169,6 +179,10 @@ class Supervisor:
                 return _End(1, text)
             self._output(f"{text}\nthe others wait; start it by hand, or stop with Ctrl-C")
             return None
+        return self._respawn(name, text, now)
+
+    def _respawn(self, name: str, text: str, now: float) -> _End | None:
+        """Lets a node be started anew after a while. Returns the end of the graph where that has not helped."""
         count = self._respawns[name]
         respawn = count.on_end(now)
         if respawn is None:
