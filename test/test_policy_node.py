@@ -17,7 +17,7 @@ from chunk_ppo_ros.nodes.wire.arrays import time_to_ns
 from chunk_ppo_ros.robot import aloha
 from chunk_ppo_ros.sim.tasks.reach import ReachTask
 from support.fake_actor import VALUE, FakeActor, FakeCheckpoint
-from support.node_harness import graph_starter
+from support.node_harness import Peer, graph_starter
 from support.policy_peers import CAMERAS, PolicyPeers
 
 pytestmark = pytest.mark.graph
@@ -112,6 +112,43 @@ def test_an_invalid_chunk_is_sent_and_told_once_until_one_is_valid(graph):
     left = graph.peer.heard["robot/left/joint_trajectory"]
     graph.until(lambda: len(left) >= 2)
     np.testing.assert_allclose([point.positions for point in left[1].points], [[0.1] * 6 + [0.5]] * 16, atol=1e-6)
+
+
+def test_a_version_that_goes_back_is_followed_and_told(graph):
+    """The trainer may go on from an older checkpoint. Chunks are then numbered on, and are of the older version."""
+    graph.peer.announce(7)
+    settle_newest(graph, end=1)
+    graph.until(lambda: len(graph.peer.chunks) == 2)
+    graph.peer.announce(5)
+    graph.until(
+        lambda: graph.logged("policy version 5 is announced after version 7: the trainer goes on from an older")
+    )
+    settle_newest(graph, end=2)
+    graph.until(lambda: len(graph.peer.chunks) == 3)
+    sampled = [(chunk.sequence_number, chunk.policy_version) for chunk in graph.peer.chunks]
+    assert sampled == [(0, 0), (1, 7), (2, 5)]
+
+
+def test_what_another_node_says_of_chunks_and_versions_is_named_and_not_used(graph):
+    """A forged outcome would let the policy go on while the robot moves, and a forged path would make it hold."""
+    graph.peer.settle(graph.peer.chunks[-1], end=1)
+    graph.until(lambda: len(graph.peer.chunks) == 2)
+    forger = graph.add(Peer("forger"))
+    outcomes = forger.create_publisher(msg.ChunkOutcome, "chunk_outcome", qos.RELIABLE)
+    versions = forger.create_publisher(msg.PolicyVersion, "policy_version", qos.LATCHED)
+    for topic in ("chunk_outcome", "policy_version"):
+        graph.until(lambda topic=topic: graph.node.count_publishers(topic) == 2)
+    graph.until(forger.is_connected)
+    outcomes.publish(msg.ChunkOutcome(run_id="run", sequence_number=1, valid=True))
+    versions.publish(msg.PolicyVersion(run_id="run", version=3, checkpoint="/nowhere", num_required=4))
+    graph.until(lambda: graph.logged("those of /forger on chunk_outcome, which /peer publishes"))
+    graph.until(lambda: graph.logged("those of /forger on policy_version, which /peer publishes"))
+    graph.spin(0.2)
+    assert len(graph.peer.chunks) == 2 and not graph.logged("policy version 3 cannot be loaded")
+    settle_newest(graph, end=3)
+    graph.until(lambda: len(graph.peer.chunks) == 3)
+    assert graph.peer.chunks[-1].policy_version == 0
+    graph.remove(forger)
 
 
 def test_a_rollout_fills_holds_and_goes_on_with_the_next_version_in_the_same_episode(graph):

@@ -5,6 +5,7 @@ from __future__ import annotations
 import time
 from collections.abc import Callable
 from pathlib import Path
+from typing import Any
 
 from chunk_ppo_msgs import msg
 
@@ -14,6 +15,7 @@ from chunk_ppo_ros.core.counter_file import CounterFile
 from chunk_ppo_ros.core.errors import CheckpointError
 from chunk_ppo_ros.nodes.common import condition_table
 from chunk_ppo_ros.nodes.common.peers.foreign_publishers import RunGuard
+from chunk_ppo_ros.nodes.common.peers.message_origin import MessageOrigin, WithOrigin
 from chunk_ppo_ros.nodes.common.subscriptions import subscribe
 from chunk_ppo_ros.nodes.common.worker import Outcome
 from chunk_ppo_ros.nodes.common.worker_node import WorkerNode
@@ -61,7 +63,7 @@ class PolicyLoader:
         self._loading: msg.PolicyVersion | None = None
         self._failed_at: float | None = None  # when the announced version could not be loaded, steady s
         self._guard = RunGuard(node, node)
-        subscribe(node, node, topics.POLICY_VERSION, self._on_policy_version)
+        subscribe(node, node, topics.POLICY_VERSION, self._on_policy_version, note_sender=self._only_of_trainers)
 
     @property
     def is_final(self) -> bool:
@@ -94,14 +96,35 @@ class PolicyLoader:
             if self._node.is_configured:
                 self._load(announced)
 
+    def _only_of_trainers(self, topic: str, then: Callable[[Any], None]) -> WithOrigin:
+        """Returns the callback of the subscription. It leaves out what another node announces of the same run."""
+
+        def take(message: msg.PolicyVersion, origin: MessageOrigin) -> None:
+            of_run = self._announced is not None and message.run_id == self._announced.run_id
+            admitted = self._facts.guard.admits(topic, origin, unknown=True)
+            if admitted or not of_run:  # `RunGuard` decides about another run.
+                then(message)
+
+        return WithOrigin(take)
+
     def _on_policy_version(self, message: msg.PolicyVersion) -> None:
         if not self._guard.admits(message, "" if self._announced is None else self._announced.run_id):
             return
+        self._tell_return(message)
         self._announced, self._failed_at = message, None
         self._store.begin_run(message.run_id)
         self._facts.state.announce(self._announcement(message))
         if self._node.is_configured:
             self._load(message)
+
+    def _tell_return(self, message: msg.PolicyVersion) -> None:
+        """Logs that a trainer goes on from an older checkpoint. The policy follows it."""
+        before = self._announced
+        if before is not None and before.run_id == message.run_id and message.version < before.version:
+            self._node.get_logger().warning(
+                f"policy version {message.version} is announced after version {before.version}: the trainer goes on "
+                "from an older checkpoint, and the policy follows"
+            )
 
     def _load(self, message: msg.PolicyVersion) -> None:
         """Makes the worker load the announced version, unless it is loaded or being loaded."""

@@ -15,6 +15,7 @@ from chunk_ppo_ros.agent.next_step.stored_rollout import StoredRollout
 from chunk_ppo_ros.core.execution import HUMAN_DRIVES, ExecutionResult
 from chunk_ppo_ros.nodes.common import condition_table
 from chunk_ppo_ros.nodes.common.peers.presence import PresenceWatch
+from chunk_ppo_ros.nodes.common.peers.publisher_guard import PublisherGuard
 from chunk_ppo_ros.nodes.common.subscriptions import subscribe
 from chunk_ppo_ros.nodes.common.worker_node import WorkerNode
 from chunk_ppo_ros.nodes.policy.policy_store import PolicyStore
@@ -40,6 +41,7 @@ class RolloutFacts:
     Attributes:
         state: the facts that decide the next step.
         refusals: says whether the policy must wait because the robot refuses chunks.
+        guard: leaves out what other nodes than the right ones say.
     """
 
     def __init__(
@@ -64,9 +66,13 @@ class RolloutFacts:
         self._peek = peek
         self._on_change = on_change
         subscribe(node, node, topics.EPISODE_EVENT, self._on_episode_event)
-        subscribe(node, node, topics.CHUNK_OUTCOME, self._on_chunk_outcome)
-        subscribe(node, node, topics.TRANSITION_ACK, self._on_transition_ack)
-        subscribe(node, node, topics.REPEATED_ACK, self._on_repeated_ack)
+        self.guard = PublisherGuard(node, node)
+        for topic, on_message in (
+            (topics.CHUNK_OUTCOME, self._on_chunk_outcome),
+            (topics.TRANSITION_ACK, self._on_transition_ack),
+            (topics.REPEATED_ACK, self._on_repeated_ack),
+        ):
+            subscribe(node, node, topic, on_message, note_sender=self.guard.only_from_one)
         subscribe(node, node, topics.TAKEOVER_STATE, self._on_takeover_state)
         topics.EXECUTION_RESULT.create_subscription(node, self._on_result)
         topics.ROBOT_ACTIVE.create_subscription(node, self._on_robot_active)
@@ -74,6 +80,7 @@ class RolloutFacts:
 
     def watch(self) -> None:
         """Notices that reward_node was started anew. It must be called once a second."""
+        self.guard.watch()
         if any(change.present for change in self._referee.update(time.monotonic())):
             self._on_referee()
 

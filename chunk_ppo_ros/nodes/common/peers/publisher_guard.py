@@ -23,7 +23,8 @@ USUAL_NODES = {
     topics.ACTION_CHUNK.name: ("policy_node",),
     topics.BOOTSTRAP.name: ("policy_node",),
     topics.CHUNK_OUTCOME.name: ("reward_node",),
-    topics.EPISODE_EVENT.name: ("reward_node",),
+    topics.POLICY_VERSION.name: ("trainer_node", "deployment_node"),
+    topics.REPEATED_ACK.name: ("reward_node",),
     topics.TRANSITION.name: ("reward_node",),
     topics.TRANSITION_ACK.name: ("trainer_node", "deployment_node"),
 }
@@ -72,17 +73,20 @@ class PublisherGuard:
 
         return WithOrigin(take)
 
-    def admits(self, topic: str, origin: MessageOrigin, *, part: str = "") -> bool:
+    def admits(self, topic: str, origin: MessageOrigin, *, part: str = "", unknown: bool = False) -> bool:
         """Returns whether a message comes from the node that its topic belongs to.
 
         Args:
             topic: the name of the topic.
             origin: who sent the message. Releases of rclpy before Kilted do not tell it; the message is then used.
             part: the part of the topic that belongs to a node of its own, such as a source of rewards.
+            unknown: whether a message is used whose node discovery does not know yet, because it is sent only once.
         """
         if not origin.publisher:
             return True
         names = self._look(topic, origin.publisher)
+        if unknown and origin.publisher not in names:
+            return True
         sender, owner = names.get(origin.publisher, ""), self._owner(topic, part, set(names.values()))
         if sender and not owner:
             owner = self._owners[topic, part] = sender
