@@ -170,7 +170,6 @@ class RewardNode(Node):
         self._publisher_guard.watch()
         self._control.tick(now)
         if self._director.final:
-            self.outbox.send_due(now)
             return
         if (refused := self._guard.take_refused()) is not None:
             self._on_version(refused)
@@ -218,7 +217,9 @@ class RewardNode(Node):
             self._release(episodes.DELIVERY, f"{announcer} answers")
         if self._log.is_blocked:
             self._hold(episodes.STORE, "what reward_node decides cannot be stored; make room on the disk")
-        else:
+        elif episodes.STORE in self._records.episodes.holds:
+            # The start of the episode may have waited for the disk, so that it was published after the pause.
+            self._director.publish(self._records.episodes.paused_again())
             self._release(episodes.STORE, "what reward_node decides is stored again")
 
     def _hold(self, reason: str, text: str) -> None:

@@ -9,6 +9,7 @@ from collections.abc import Iterable
 from chunk_ppo_msgs import msg
 from rclpy.serialization import deserialize_message
 
+from chunk_ppo_ros.core.errors import UserError
 from chunk_ppo_ros.data.store import RecordPlace, read_payload, read_store
 from chunk_ppo_ros.nodes.reward.durable.chunk_ledger import ChunkLedger
 from chunk_ppo_ros.nodes.reward.durable.run_log import OUTCOME, PROGRESS, SETTLED, TRANSITION
@@ -44,7 +45,7 @@ def read_history(folder: pathlib.Path, run_id: str) -> History:
 
     Raises:
         OSError: when a file cannot be read.
-        ValueError: when the progress was written by another version of this package.
+        UserError: when the progress was written by another version of this package.
     """
     contents = read_store(folder)
     places = [place for place in contents.records if place.run_id == run_id]
@@ -53,9 +54,18 @@ def read_history(folder: pathlib.Path, run_id: str) -> History:
     if progress is None:
         return History(None, ChunkLedger(), (), damages)
     ledger, transitions = _chunks(places, before=progress.index)
-    known = Progress.from_json(read_payload(progress))
+    known = _progress(progress)
     messages = tuple(deserialize_message(read_payload(place), msg.Transition) for place in transitions)
     return History(known, ledger, messages, damages)
+
+
+def _progress(place: RecordPlace) -> Progress:
+    try:
+        return Progress.from_json(read_payload(place))
+    except ValueError as error:
+        raise UserError(
+            f"{place.segment}: {error}, or move the folder away, and the running episode is lost"
+        ) from error
 
 
 def _chunks(places: Iterable[RecordPlace], *, before: int) -> tuple[ChunkLedger, list[RecordPlace]]:
