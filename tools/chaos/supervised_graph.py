@@ -37,6 +37,11 @@ def children_of(process_id: int) -> dict[int, list[str]]:
     return found
 
 
+def dies_with_this_process() -> list[str]:
+    """Returns the first words of a command that cannot outlive this process, however this one ends."""
+    return [sys.executable, "-m", "chunk_ppo_ros.runtime.supervised_program", str(os.getpid())]
+
+
 class SupervisedGraph:
     """Runs the command `graph`, and kills only what it has started.
 
@@ -58,7 +63,11 @@ class SupervisedGraph:
         command = [*self._command, *domain, *(["--resume"] if resume else [])]
         with self._output.open("ab") as file:
             self._process = subprocess.Popen(
-                command, env=self._environment, stdout=file, stderr=subprocess.STDOUT, start_new_session=True
+                [*dies_with_this_process(), *command],
+                env=self._environment,
+                stdout=file,
+                stderr=subprocess.STDOUT,
+                start_new_session=True,
             )
 
     @property

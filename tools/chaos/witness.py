@@ -11,6 +11,7 @@ from collections.abc import Callable, Mapping
 from pathlib import Path
 
 from chaos.heard import Heard
+from chaos.supervised_graph import dies_with_this_process
 
 
 class Witness:
@@ -24,7 +25,7 @@ class Witness:
     def __init__(self, environment: Mapping[str, str], errors: Path) -> None:
         with errors.open("wb") as file:
             self._process = subprocess.Popen(
-                [sys.executable, "-m", "chaos.listener"],
+                [*dies_with_this_process(), sys.executable, "-m", "chaos.listener"],
                 env=dict(environment),
                 stdout=subprocess.PIPE,
                 stderr=file,
