@@ -9,20 +9,24 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from builtin_interfaces.msg import Time
 from chunk_ppo_msgs import msg
+from rclpy.parameter import Parameter
 from rclpy.serialization import serialize_message
+from rosgraph_msgs.msg import Clock
 
 from chunk_ppo_ros.core.errors import UserError
 from chunk_ppo_ros.data.rollout_journal import RolloutJournal
 from chunk_ppo_ros.data.set_aside import SetAsideTransition, read_set_aside
 from chunk_ppo_ros.nodes.trainer import run_loader, trainer_node
-from chunk_ppo_ros.nodes.wire import conversions, topics
+from chunk_ppo_ros.nodes.wire import conversions, qos, topics
 from support.fake_learner import FakeLearner, make_transition
 from support.node_harness import Graph, Peer, graph_starter, node_config
 
 pytestmark = pytest.mark.graph
 
 ACK = msg.TransitionAck
+ENDED = msg.EpisodeEvent.ENDED
 Start = Callable[..., Graph]
 
 
@@ -32,6 +36,7 @@ class Sender(Peer):
     def __init__(self, name: str = "peer") -> None:
         super().__init__(name)
         self.transitions = topics.TRANSITION.create_publisher(self)
+        self.events = topics.EPISODE_EVENT.create_publisher(self)
         for topic in (topics.TRANSITION_ACK, topics.POLICY_VERSION, topics.TRAINING_METRICS):
             self.listen(topic.message_type, topic.name, topic.read_profile)
 
@@ -286,6 +291,38 @@ def test_stored_records_that_cannot_be_trained_on_are_set_aside_at_a_resume(
     assert [ack.status for ack in train_rest] == [ACK.ACCEPTED] * 3
     graph.until(lambda: graph.peer.versions[-1].version == 1)
     assert FakeLearner.trained == [[0, 5, 6, 7]]
+
+
+def test_a_stored_episode_far_ahead_is_not_followed(start: Start, tmp_path: Path) -> None:
+    store(tmp_path, (0, serialize_message(of_episode(10**6))))
+    graph = start(run={"resume": True})
+    graph.until(lambda: graph.peer.versions)
+    version = graph.peer.versions[-1]
+    assert (version.num_accepted, version.next_sequence_number, version.next_episode) == (0, 1, 0)
+    train(graph, 1, 2, 3, 4)
+
+
+def test_episodes_without_a_transition_are_followed(start: Start) -> None:
+    """reward_node numbers on while the robot cannot begin an episode."""
+    graph = start(run={"max_number_jump": 5})
+    graph.until(lambda: graph.peer.versions)
+    for episode in range(12):
+        graph.peer.events.publish(msg.EpisodeEvent(run_id="run", sender="robot_0", episode=episode, event=ENDED))
+        graph.spin(0.02)
+    assert send(graph, of_episode(17)).status == ACK.ACCEPTED
+
+
+def test_a_clock_that_steps_stops_nothing(graph: Graph) -> None:
+    """The time of the trainer goes a day back and a year ahead. Only the stamps of what it says follow it."""
+    clock = graph.peer.create_publisher(Clock, "/clock", qos.SENSOR)
+    graph.node.set_parameters([Parameter("use_sim_time", value=True)])
+    graph.until(clock.get_subscription_count)
+    for number, now in enumerate((10**9, 10**9 - 86_400, 10**9 + 31_536_000, 10**9)):
+        clock.publish(Clock(clock=Time(sec=now)))
+        graph.until(lambda now=now: graph.node.get_clock().now().nanoseconds // 10**9 == now)
+        ack = send(graph, honest(number))
+        assert (ack.status, ack.header.stamp.sec) == (ACK.ACCEPTED, now)
+    graph.until(lambda: graph.peer.versions[-1].version == 1)
 
 
 def test_a_full_disk_asks_to_send_a_forged_transition_again(

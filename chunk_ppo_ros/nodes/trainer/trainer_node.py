@@ -137,10 +137,10 @@ class TrainerNode(WorkerNode):
         """Drops the learner and its rollout."""
         self._log.close()
         self._report.leave()
+        self._set_aside.close()  # Before the journal, in which it marks what it has stored.
         run, self._run = self._run, None
         if run is not None:
             run.journal.close()
-        self._set_aside.close()
 
     def destroy_node(self) -> None:
         """Closes the files and removes the progress bar."""
@@ -164,6 +164,7 @@ class TrainerNode(WorkerNode):
         run = self._run
         if run is None:
             return
+        run.checks.window.note_episode(message.sender, message.episode)
         if message.outcome == msg.EpisodeEvent.DISCARDED:
             self._discard(run, message.sender, message.episode)
         else:

@@ -64,7 +64,9 @@ class TrainingRun:
         self.stored = StoredTransitions(self.journal, self.leave_out)
         self.intake = TransitionIntake(self.journal, self.stored, self.set_aside, self.hand_over)
         self.failed_updates = FailedUpdates(self.num_required)
-        self.checks.window.note_stored(self.journal.keys())
+        window = self.checks.window
+        window.note_stored(self.journal.keys())
+        window.note_episode(DEFAULT_SENDER, self.stored.next_episode(DEFAULT_SENDER) - 1)
         self.buffer = self._empty_buffer()
 
     @property
@@ -151,7 +153,7 @@ class TrainingRun:
             num_accepted=buffer.num_accepted,
             num_required=buffer.num_required,
             next_sequence_number=window.next_sequence_number(DEFAULT_SENDER),
-            next_episode=max(window.next_episode(DEFAULT_SENDER), self.stored.next_episode(DEFAULT_SENDER)),
+            next_episode=window.next_episode(DEFAULT_SENDER),
             num_chunks=learner.num_chunks,
             num_steps=learner.num_steps,
             final=self.is_finished,
