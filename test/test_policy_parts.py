@@ -343,6 +343,7 @@ class Loading:
             peek=lambda: None,
             on_change=lambda: None,
             on_referee=lambda: None,
+            on_segment=lambda stamp, readings: None,
         )
         self.sequence_file = CounterFile(folder / "next.json", "next_sequence_number", without="count anew")
         self.loader = PolicyLoader(
@@ -476,6 +477,7 @@ class Facts:
         self.node = node
         self.num_changes = 0
         self.num_referees = 0
+        self.segments: list[int] = []  # the stamps of those whose readings are to be stored
         self.store = opened_store(folder, node)
         self.readings: SyncedSensors | None = None
         self.facts = RolloutFacts(
@@ -487,6 +489,7 @@ class Facts:
             peek=lambda: self.readings,
             on_change=self._count,
             on_referee=self._count_referee,
+            on_segment=lambda stamp, readings: self.segments.append(stamp),
         )
         self.facts.state.announce(Announcement("run", 0, num_accepted=0, num_required=4))
 

@@ -10,6 +10,7 @@ import os
 import signal
 import subprocess
 import sys
+import time
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -114,6 +115,29 @@ def killed(tmp_path: Path, capfd: pytest.CaptureFixture[str]) -> Iterator[Killed
             yield killed
         finally:
             killed.kill()
+
+
+@pytest.mark.slow
+def test_what_a_human_drives_becomes_a_chunk_after_a_restart(killed: Killed) -> None:
+    """The process dies while it encodes the segment. The next one hears its end again, but sees later images only."""
+    peer, graph = killed.peer, killed.graph
+    peer.holds = True
+    killed.start("encoding")
+    graph.until(lambda: peer.heard["robot/left/joint_trajectory"], timeout=PATIENCE)
+    begin = time.time_ns()
+    peer.take_over(stamp=begin - 7)
+    peer.settle(peer.chunks[0], end=begin - 6, intervened=True)
+    graph.until(lambda: peer.bootstraps)
+    peer.take_over(stamp=begin, segment=begin)
+    graph.spin(0.5)
+    peer.drive(begin, num_steps=16)
+    killed.await_death()
+    killed.start()
+    peer.create_timer(0.5, lambda: peer.sense(begin + 2, angle=0.3))
+    peer.create_timer(0.5, lambda: peer.drive(begin, num_steps=16))
+    graph.until(lambda: peer.chunks[-1].human, timeout=PATIENCE)
+    assert (peer.chunks[-1].sequence_number, time_to_ns(peer.chunks[-1].header.stamp)) == (1, begin)
+    assert peer.chunks[-1].observation.state[0] == pytest.approx(0.1)
 
 
 def stamps_of(chunks: list[msg.ActionChunk]) -> dict[int, set[int]]:

@@ -16,7 +16,7 @@ from chunk_ppo_ros.agent.next_step.episode_progress import EpisodeProgress
 from chunk_ppo_ros.agent.next_step.rollout_fill import InFlight
 from chunk_ppo_ros.agent.next_step.rollout_state import RolloutState
 from chunk_ppo_ros.agent.next_step.rollout_steps import SampleChunk
-from chunk_ppo_ros.agent.next_step.stored_rollout import HOLE_GAP, StoredRollout
+from chunk_ppo_ros.agent.next_step.stored_rollout import HOLE_GAP, OpenSegment, StoredRollout
 from chunk_ppo_ros.core.chunk_origin import ChunkOrigin
 from chunk_ppo_ros.core.types import ChunkId
 from chunk_ppo_ros.data.store import StoreLocked
@@ -24,6 +24,7 @@ from chunk_ppo_ros.nodes.policy.chunk_publisher import ChunkPublisher
 from chunk_ppo_ros.nodes.policy.chunk_repeater import ANSWER_TIME, FIRST_DELAY, MAX_DELAY, ChunkRepeater
 from chunk_ppo_ros.nodes.policy.policy_store import PolicyStore
 from chunk_ppo_ros.nodes.wire.arrays import header_of, time_to_ns
+from chunk_ppo_ros.robot.sensor_sync import SyncedSensors
 from support.fake_node import FakeNode
 
 HORIZON = 4
@@ -198,6 +199,48 @@ def test_chunks_of_another_run_are_dropped(disk: Disk) -> None:
     assert (after.stored.progress.run_id, len(after.store.chunks)) == ("other", 1)
     (chunk, _) = after.store.read(0) or pytest.fail("the chunk is lost")
     assert chunk.run_id == "other"
+
+
+def readings_before(stamp: int) -> SyncedSensors:
+    """Returns what two of three cameras and both arms show just before a stamp."""
+    images = (np.full((8, 8, 3), 7, np.uint8), None, np.full((8, 8, 3), 9, np.uint8))
+    mask = np.array([True, False, True])
+    return SyncedSensors(images, mask, np.arange(14, dtype=np.float32), stamp - 2, stamp - 1)
+
+
+def store_segment(disk: Disk, stamp: int, *, episode: int = 0) -> None:
+    write = disk.store.write_segment(
+        OpenSegment(stamp, episode, readings_before(stamp)),
+        dataclasses.replace(disk.progress, human_drives=True),
+        image_size=8,
+    )
+    disk.store.note(write, disk.store.run(write))
+
+
+def test_what_was_seen_before_a_human_drove_is_found_until_it_is_a_chunk(disk: Disk) -> None:
+    disk.sample(0)
+    for stamp in (2000, 3000):
+        store_segment(disk, stamp)
+    store_segment(disk, 4000, episode=9)
+    first, second = disk.killed().stored.segments
+    assert (first.stamp, second.stamp) == (2000, 3000)
+    seen, expected = first.readings, readings_before(2000)
+    np.testing.assert_array_equal(seen.images[0], expected.images[0])
+    assert seen.images[1] is None
+    np.testing.assert_array_equal(seen.state, expected.state)
+    assert (seen.stamp, seen.newest, seen.image_mask.tolist()) == (1998, 1999, [True, False, True])
+    disk.sample(1, human=True, stamp=2000)
+    assert [segment.stamp for segment in disk.killed().stored.segments] == [3000]
+
+
+def test_a_segment_of_an_earlier_process_becomes_a_chunk_when_the_robot_repeats_its_targets(disk: Disk) -> None:
+    disk.sample(0)
+    store_segment(disk, 2000)
+    state = RolloutState(disk.killed().stored)
+    assert state.is_human_driven
+    assert state.segments.has_open
+    assert state.segments.end(2000, np.zeros((4, 14), np.float32)) == ""
+    assert state.segments.next is not None and state.segments.next.readings.newest == 1999
 
 
 def test_files_of_settled_chunks_are_removed_and_the_numbers_are_kept(tmp_path: Path) -> None:

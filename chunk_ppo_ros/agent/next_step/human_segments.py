@@ -73,17 +73,27 @@ class HumanSegments:
         """Keeps the newest sensor readings, because a segment may begin with them as its observation."""
         self._readings.append(readings)
 
-    def begin(self, stamp: int) -> None:
+    def restore(self, stamp: int, readings: SyncedSensors) -> None:
+        """Takes a segment that began while an earlier process ran, with the readings before it."""
+        self._newest_begun = max(self._newest_begun, stamp)
+        self._open[stamp] = readings
+
+    def begin(self, stamp: int) -> SyncedSensors | None:
         """Records that a segment begins. A stamp that is known already changes nothing.
 
         A segment without an observation is forgotten at once, because it cannot become a chunk. Its end may never
         arrive: a late subscriber still gets the start of robot_node's newest segment, but not its end.
+
+        Returns:
+            The readings before the segment, or None where it is known or has none.
         """
         self._newest_begun = max(self._newest_begun, stamp)
         if stamp > self._newest_over and stamp not in self._open:
             before = [item for item in self._readings if stamp - MAX_AGE <= item.stamp and item.newest <= stamp]
             if before:
                 self._open[stamp] = before[-1]
+                return before[-1]
+        return None
 
     def end(self, stamp: int, commanded: np.ndarray) -> str:
         """Records that a segment has ended. A segment of an earlier episode changes nothing.

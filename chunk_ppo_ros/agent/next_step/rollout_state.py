@@ -36,6 +36,8 @@ class RolloutState:
         stored = stored or StoredRollout()
         self._progress = stored.progress
         self.segments = HumanSegments(newest_over=stored.progress.stamp)
+        for segment in stored.segments:
+            self.segments.restore(segment.stamp, segment.readings)
         self.weights = AnnouncedVersion()
         self._driver = Driver(human=stored.progress.human_drives, known_until=stored.progress.stamp)
         self._fill = RolloutFill(stored.in_flight)

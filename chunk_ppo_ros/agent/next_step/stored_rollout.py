@@ -12,9 +12,25 @@ from chunk_ppo_ros.agent.next_step.rollout_fill import InFlight
 from chunk_ppo_ros.agent.next_step.rollout_progress import RolloutProgress
 from chunk_ppo_ros.core.errors import UserError
 from chunk_ppo_ros.core.types import ChunkId
+from chunk_ppo_ros.robot.sensor_sync import SyncedSensors
 
 HOLE_GAP = 1000
 """The numbers that are left out after stored chunks were damaged, because the damaged ones may have had them."""
+
+
+@dataclasses.dataclass(frozen=True, eq=False)
+class OpenSegment:
+    """A segment that a human drives, and that is not a chunk yet.
+
+    Attributes:
+        stamp: the ROS time of its start in ns, which identifies it.
+        episode: its episode.
+        readings: the sensor readings before it began.
+    """
+
+    stamp: int
+    episode: int
+    readings: SyncedSensors
 
 
 @dataclasses.dataclass(frozen=True)
@@ -24,13 +40,22 @@ class StoredRollout:
     Attributes:
         progress: the progress from which the policy goes on.
         in_flight: the chunks that nobody has settled yet.
+        segments: the segments of the episode that are not chunks yet. robot_node repeats what was commanded in them.
     """
 
     progress: RolloutProgress = dataclasses.field(default_factory=RolloutProgress)
     in_flight: tuple[InFlight, ...] = ()
+    segments: tuple[OpenSegment, ...] = ()
 
     @classmethod
-    def restore(cls, newest: RolloutProgress, in_flight: Iterable[InFlight], *, is_damaged: bool) -> StoredRollout:
+    def restore(
+        cls,
+        newest: RolloutProgress,
+        in_flight: Iterable[InFlight],
+        *,
+        is_damaged: bool,
+        segments: Iterable[OpenSegment] = (),
+    ) -> StoredRollout:
         """Returns the state from which the policy goes on.
 
         Nothing is due after the newest chunk if it is settled. Damaged records may have held later chunks, so that
@@ -40,6 +65,7 @@ class StoredRollout:
             newest: the newest progress that is readable.
             in_flight: the readable chunks that nobody has settled.
             is_damaged: whether records are missing.
+            segments: the segments that a human drove. Those that are chunks, or are of another episode, are left out.
         """
         chunks = tuple(in_flight)
         numbers = {chunk.sequence_number for chunk in chunks}
@@ -49,7 +75,9 @@ class StoredRollout:
         number = max([progress.next_sequence_number, *(number + 1 for number in numbers)])
         if is_damaged:
             number, progress = number + HOLE_GAP, progress.leaving_out(HOLE_GAP).owing_bootstrap()
-        return cls(dataclasses.replace(progress, next_sequence_number=number), chunks)
+        episode, stamp = progress.episode.number, progress.stamp
+        left = tuple(segment for segment in segments if segment.episode == episode and segment.stamp > stamp)
+        return cls(dataclasses.replace(progress, next_sequence_number=number), chunks, left)
 
 
 def encode_progress(progress: RolloutProgress) -> bytes:

@@ -10,6 +10,7 @@ from chunk_ppo_msgs import msg
 
 from chunk_ppo_ros.agent.next_step.rollout_state import RolloutState
 from chunk_ppo_ros.agent.next_step.rollout_steps import Bootstrap, EncodeSegment, SampleChunk
+from chunk_ppo_ros.agent.next_step.stored_rollout import OpenSegment
 from chunk_ppo_ros.data.store import RecordPlace
 from chunk_ppo_ros.nodes.common import condition_table
 from chunk_ppo_ros.nodes.common.worker import Outcome
@@ -17,6 +18,7 @@ from chunk_ppo_ros.nodes.common.worker_node import WorkerNode
 from chunk_ppo_ros.nodes.policy.chunk_publisher import ChunkPublisher
 from chunk_ppo_ros.nodes.policy.policy_store import PolicyStore, Write
 from chunk_ppo_ros.nodes.wire.arrays import time_to_ns
+from chunk_ppo_ros.robot.sensor_sync import SyncedSensors
 
 RETRY_PERIOD = 1.0
 """The time for which the policy holds after something could not be stored, s of the steady clock."""
@@ -95,6 +97,19 @@ class ChunkSender:
             self._state.bootstrap_sent(step)
 
         self._submit(self._store.write_bootstrap(message, self._state.progress.without_last()), on_stored)
+
+    def store_segment(self, stamp: int, readings: SyncedSensors) -> None:
+        """Stores the readings before a segment that a human drives, so that it becomes a chunk after a restart too.
+
+        Args:
+            stamp: the stamp of the segment, ns of ROS time.
+            readings: the sensor readings before it.
+        """
+        progress = self._state.progress
+        if progress.episode.number is not None:
+            segment = OpenSegment(stamp, progress.episode.number, readings)
+            size = self._node.config.model.image_size
+            self._submit(self._store.write_segment(segment, progress, image_size=size), self._store.note)
 
     def store_settled(self) -> None:
         """Stores which chunks nobody needs any more, where this is not stored and nothing else is being done."""

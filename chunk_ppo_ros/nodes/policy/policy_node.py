@@ -73,6 +73,7 @@ class PolicyNode(WorkerNode):
             peek=self._sensors.peek,
             on_change=self._tick,
             on_referee=lambda: self._repeater.repeat_all(),
+            on_segment=lambda stamp, readings: self._sender.store_segment(stamp, readings),
         )
         state = self._facts.state
         self._repeater = ChunkRepeater(

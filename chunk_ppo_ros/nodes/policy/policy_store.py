@@ -14,18 +14,26 @@ from rclpy.serialization import deserialize_message, serialize_message
 
 from chunk_ppo_ros.agent.next_step.rollout_fill import InFlight
 from chunk_ppo_ros.agent.next_step.rollout_progress import RolloutProgress
-from chunk_ppo_ros.agent.next_step.stored_rollout import StoredRollout, decode_progress, encode_progress
+from chunk_ppo_ros.agent.next_step.stored_rollout import (
+    OpenSegment,
+    StoredRollout,
+    decode_progress,
+    encode_progress,
+)
 from chunk_ppo_ros.core.types import DEFAULT_SENDER
 from chunk_ppo_ros.data.store import Contents, DamagedRecord, Entry, RecordPlace, Store
 from chunk_ppo_ros.data.store.store import SEGMENT_BYTES
+from chunk_ppo_ros.nodes.policy.segment_record import decode_segment, encode_segment
+from chunk_ppo_ros.nodes.wire.arrays import time_to_ns
 
 
 class Kind(enum.IntEnum):
-    """What a record holds. Its number is the sequence number of the chunk."""
+    """What a record holds. Its number is the sequence number of the chunk where nothing else is said."""
 
     CHUNK = 1  # a serialized ActionChunk
     BOOTSTRAP = 2  # a serialized Bootstrap
     PROGRESS = 3  # JSON; its number is the next sequence number
+    SEGMENT = 4  # the readings before a segment that a human drives, as `segment_record.py` writes them; its stamp
     SETTLED = 0x81  # nothing; the upper bit says of all stores that a message is settled
 
 
@@ -84,6 +92,7 @@ class PolicyStore:
         self._store = Store(folder, name="policy", segment_bytes=segment_bytes)
         self._logger = logger
         self._run_id = ""
+        self._segments: dict[int, RecordPlace] = {}  # by stamp
         self._settled: list[int] = []  # those that no record says yet
         self._lock = threading.Lock()
 
@@ -105,7 +114,14 @@ class PolicyStore:
         self._run_id = progress.run_id
         self._restore(place for place in contents.records if place.run_id in ("", progress.run_id))
         in_flight = (InFlight(number, one.episode, one.policy_version) for number, one in self.chunks.items())
-        return StoredRollout.restore(progress, in_flight, is_damaged=_lost_after(places[-1], contents))
+        stored = StoredRollout.restore(
+            progress,
+            in_flight,
+            is_damaged=_lost_after(places[-1], contents),
+            segments=[decode_segment(self._store.read(place)) for place in self._segments.values()],
+        )
+        self._segments = {segment.stamp: self._segments[segment.stamp] for segment in stored.segments}
+        return stored
 
     def _restore(self, places: Iterable[RecordPlace]) -> None:
         chunks: dict[int, RecordPlace] = {}
@@ -116,6 +132,8 @@ class PolicyStore:
                 chunks[number] = place
             elif place.key.kind == Kind.BOOTSTRAP:
                 bootstraps[number] = place
+            elif place.key.kind == Kind.SEGMENT:
+                self._segments[number] = place
             elif place.key.kind == Kind.SETTLED:
                 chunks.pop(number, None)
                 bootstraps.pop(number, None)
@@ -155,6 +173,17 @@ class PolicyStore:
         """Returns what stores the value after a segment with the progress that it makes."""
         return self._write(progress, Entry(Kind.BOOTSTRAP, message.sender, message.sequence_number, _bytes(message)))
 
+    def write_segment(self, segment: OpenSegment, progress: RolloutProgress, *, image_size: int) -> Write:
+        """Returns what stores the readings before a segment, with images of a size in pixels, and the progress."""
+        content = encode_segment(segment, image_size=image_size)
+        return self._write(progress, Entry(Kind.SEGMENT, DEFAULT_SENDER, segment.stamp, content))
+
+    def forget_segments(self, until: int | None = None) -> None:
+        """Records that the segments up to a stamp (ns of ROS time) are chunks, or that none will be one any more."""
+        self._segments = {
+            stamp: place for stamp, place in self._segments.items() if until is not None and stamp > until
+        }
+
     def write_settled(self, progress: RolloutProgress) -> Write | None:
         """Returns what stores which chunks are settled, or None where this is stored."""
         return self._write(progress) if self._settled else None
@@ -172,6 +201,10 @@ class PolicyStore:
             number = place.key.number
             if place.key.kind == Kind.CHUNK and message is not None:
                 self.chunks[number] = StoredChunk(message.episode, message.policy_version, place)
+                if message.human:
+                    self.forget_segments(time_to_ns(message.header.stamp))
+            elif place.key.kind == Kind.SEGMENT:
+                self._segments[number] = place
             elif place.key.kind == Kind.BOOTSTRAP and number in self.chunks:
                 self.chunks[number] = dataclasses.replace(self.chunks[number], bootstrap=place)
 
@@ -221,6 +254,7 @@ class PolicyStore:
         marks = [Entry(Kind.SETTLED, DEFAULT_SENDER, number, b"") for number in settled]
         note = Entry(Kind.PROGRESS, DEFAULT_SENDER, progress.next_sequence_number, encode_progress(progress))
         needed = [place.index for one in self.chunks.values() for place in (one.place, one.bootstrap) if place]
+        needed += [place.index for place in self._segments.values()]
         # The progress stands before the chunk, so that no chunk is read without it after an unfinished write.
         return Write(progress.run_id, (*marks, note, *entries), settled, min(needed, default=2**63))
 

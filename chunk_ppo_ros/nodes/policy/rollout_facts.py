@@ -37,6 +37,7 @@ class RolloutFacts:
         peek: returns the newest sensor readings, or None if there are none yet.
         on_change: is called after each change of the state.
         on_referee: is called when reward_node was started anew.
+        on_segment: is called when a human begins a segment, with its stamp and the readings before it.
 
     Attributes:
         state: the facts that decide the next step.
@@ -55,12 +56,14 @@ class RolloutFacts:
         peek: Callable[[], SyncedSensors | None],
         on_change: Callable[[], None],
         on_referee: Callable[[], None],
+        on_segment: Callable[[int, SyncedSensors], None],
     ) -> None:
         self.state = RolloutState(stored)
         self.refusals = Refusals()
         self._store = store
         self._scene = scene
         self._on_referee = on_referee
+        self._on_segment = on_segment
         self._node = node
         self._action_dim = action_dim
         self._peek = peek
@@ -93,6 +96,8 @@ class RolloutFacts:
 
     def _on_episode_event(self, message: msg.EpisodeEvent) -> None:
         stamp, prompt = time_to_ns(message.header.stamp), message.prompt
+        if message.event in (msg.EpisodeEvent.RESET, msg.EpisodeEvent.ENDED):
+            self._store.forget_segments()
         if message.event == msg.EpisodeEvent.RESET:
             self._scene.episode_reset(time.monotonic())
         if message.event in (msg.EpisodeEvent.RESET, msg.EpisodeEvent.READY):
@@ -163,7 +168,10 @@ class RolloutFacts:
             segment=time_to_ns(message.segment),
         )
         self.on_readings()
-        self.state.segments.begin(time_to_ns(message.segment))
+        stamp = time_to_ns(message.segment)
+        readings = self.state.segments.begin(stamp)
+        if readings is not None:
+            self._on_segment(stamp, readings)
         self._on_change()
 
     def _on_robot_active(self, message: Bool) -> None:
