@@ -125,6 +125,16 @@ def test_the_commands_of_a_chunk_are_found_by_their_numbers(folder: pathlib.Path
     np.testing.assert_allclose(np.diff(stream.received)[:3], 0.02, atol=1e-6)
 
 
+def test_a_result_that_is_repeated_is_one_chunk(tmp_path: pathlib.Path) -> None:
+    recording = Recording(tmp_path / "bag")
+    for number, waist in enumerate(RAMP):
+        recording.command(float(waist), 20 * number)
+    for result_ms in (81, 90):
+        recording.chunk(0, RAMP, -10, result_ms=result_ms)
+    recording.close()
+    assert read_command_stream(tmp_path / "bag", side="left").spans == (span(0, 3),)
+
+
 def test_the_command_writes_a_picture_and_a_record(
     folder: pathlib.Path, tmp_path: pathlib.Path, capsys: pytest.CaptureFixture[str]
 ) -> None:

@@ -86,7 +86,7 @@ def read_command_stream(folder: pathlib.Path, *, side: str) -> CommandStream:
     commands = (ARM_COMMANDS[side], JOINT_GROUP_COMMANDS[side])
     received: list[float] = []
     positions: list[Any] = []
-    results: list[_Result] = []
+    found: dict[int, _Result] = {}  # robot_node repeats a result until its outcome is known
     episodes: dict[int, tuple[str, int]] = {}
     with opened(bags) as reader:
         check_format(reader)
@@ -98,7 +98,10 @@ def read_command_stream(folder: pathlib.Path, *, side: str) -> CommandStream:
                 received.append(time)
                 positions.append(_positions(message, stored, is_trajectory=name == ARM_COMMANDS[side]))
             elif message.action_dim:
-                results.append(_to_result(message, stored, side))
+                result = _to_result(message, stored, side)
+                known = found.setdefault(result.stamp, result)
+                found[result.stamp] = min(known, result, key=lambda each: each.received)
+    results = sorted(found.values(), key=lambda each: each.received)
     if not (received and results):
         raise EpisodesError(
             f"a recording must have {' or '.join(commands)}, and {EXECUTION_RESULT} of chunks that were played, got "
@@ -106,7 +109,6 @@ def read_command_stream(folder: pathlib.Path, *, side: str) -> CommandStream:
         )
     order = np.argsort(received, kind="stable")  # The parts of a recording may be read in any order.
     times, angles = np.array(received)[order], np.array(positions)[order]
-    results.sort(key=lambda each: each.received)
     spans = [_find_span(times, angles, result, episodes.get(result.stamp)) for result in results]
     return CommandStream(times, angles, tuple(span for span in spans if span is not None))
 
