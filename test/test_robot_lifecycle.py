@@ -7,10 +7,12 @@ from collections.abc import Iterator
 import numpy as np
 import pytest
 from chunk_ppo_msgs.msg import EpisodeEvent, ExecutionResult
+from rclpy.node import Node
+from rclpy.publisher import Publisher
 from std_msgs.msg import Bool
 from std_srvs.srv import Trigger
 
-from chunk_ppo_ros.nodes.wire import qos
+from chunk_ppo_ros.nodes.wire import qos, topics
 from chunk_ppo_ros.robot import aloha
 from support.lifecycle_operator import LifecycleOperator
 from support.robot_rig import MAX_VELOCITY, PERIOD, Graph, running_graph
@@ -74,6 +76,24 @@ class Led:
         future = client.call_async(Trigger.Request())
         self.graph.until(future.done)
         return future.result().success, future.result().message
+
+
+def test_it_says_that_it_is_not_active_before_the_others_know_it_by_another_topic(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    """reward_node begins the next episode as soon as it sees the results' publisher of a node that is started anew."""
+    made: list[str] = []
+    create = topics.Topic.create_publisher
+
+    def note(topic: topics.Topic, node: Node) -> Publisher:
+        if node.get_name() == "robot_node":
+            made.append(topic.name)
+        return create(topic, node)
+
+    monkeypatch.setattr(topics.Topic, "create_publisher", note)
+    with running_graph() as graph:
+        assert made[0] == topics.ROBOT_ACTIVE.name
+        assert Led(graph).active[-1]  # It is active when it listens.
 
 
 @pytest.fixture(params=DOWN.values(), ids=DOWN.keys())

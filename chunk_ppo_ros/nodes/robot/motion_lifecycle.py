@@ -14,9 +14,21 @@ INACTIVE = (
 
 
 class MotionLifecycle(LifecycleNode):
-    """A lifecycle node that may move the robot while it is active. It reads sensors and answers in every state."""
+    """A lifecycle node that may move the robot while it is active. It reads sensors and answers in every state.
+
+    Before anything else it says that it is not active. Where it is started anew, the others know it again by its other
+    topics, and policy_node would send a chunk before this node listens.
+
+    Args:
+        name: the name of the node.
+    """
 
     _may_move = False
+
+    def __init__(self, name: str) -> None:
+        super().__init__(name)
+        self._active_publisher = topics.ROBOT_ACTIVE.create_publisher(self)
+        self._tell()
 
     @property
     def inactive(self) -> str:
@@ -25,8 +37,6 @@ class MotionLifecycle(LifecycleNode):
 
     def start(self, *, autostart: bool) -> None:
         """Configures and activates the node if `autostart` is set. Otherwise, and later, an operator does."""
-        self._active_publisher = topics.ROBOT_ACTIVE.create_publisher(self)
-        self._tell()
         if autostart:
             self.trigger_configure()
             self.trigger_activate()
