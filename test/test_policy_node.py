@@ -6,9 +6,11 @@ from types import SimpleNamespace
 
 import numpy as np
 import pytest
+from builtin_interfaces.msg import Time
 from chunk_ppo_msgs import msg
 from rclpy.lifecycle import TransitionCallbackReturn
 from rclpy.parameter import Parameter
+from rosgraph_msgs.msg import Clock
 
 from chunk_ppo_ros.data.store import Store
 from chunk_ppo_ros.nodes.policy import actor_store, peer_monitor, policy_node
@@ -127,6 +129,26 @@ def test_a_version_that_goes_back_is_followed_and_told(graph):
     graph.until(lambda: len(graph.peer.chunks) == 3)
     sampled = [(chunk.sequence_number, chunk.policy_version) for chunk in graph.peer.chunks]
     assert sampled == [(0, 0), (1, 7), (2, 5)]
+
+
+def test_a_clock_that_steps_stops_nothing(start):
+    """The time of all nodes goes a day back and a year ahead, each time after the end of a chunk is known."""
+    graph = start(env={"realtime": True})
+    clock = graph.peer.create_publisher(Clock, "/clock", qos.SENSOR)
+    graph.node.set_parameters([Parameter("use_sim_time", value=True)])
+    graph.until(clock.get_subscription_count)
+    graph.peer.announce()
+    for number, now in enumerate((10**9, 10**9 - 86_400, 10**9 + 31_536_000, 10**9)):
+        clock.publish(Clock(clock=Time(sec=now)))
+        graph.until(lambda now=now: graph.node.get_clock().now().nanoseconds // 10**9 == now)
+        if number == 0:
+            graph.peer.event(msg.EpisodeEvent.STARTED, stamp=now * 10**9)
+        graph.until(lambda: graph.node.is_active)
+        graph.peer.sense(now * 10**9 + 1)
+        graph.until(lambda number=number: len(graph.peer.chunks) == number + 1)
+        assert time_to_ns(graph.peer.chunks[-1].header.stamp) // 10**9 == now
+        settle_newest(graph, end=now * 10**9 + 2, sense=False)
+        graph.spin(0.1)
 
 
 def test_what_another_node_says_of_chunks_and_versions_is_named_and_not_used(graph):

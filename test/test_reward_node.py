@@ -7,8 +7,11 @@ from collections.abc import Iterator
 from typing import Any
 
 import pytest
+from builtin_interfaces.msg import Time
 from chunk_ppo_msgs import msg
 from chunk_ppo_msgs.srv import EndEpisode
+from rclpy.parameter import Parameter
+from rosgraph_msgs.msg import Clock
 from std_msgs.msg import Bool, Float32
 from std_srvs.srv import SetBool, Trigger
 
@@ -103,6 +106,22 @@ def test_transitions_are_repeated_until_they_are_acknowledged(graph: Graph) -> N
     graph.others.ack = Ack.ACCEPTED
     graph.until(lambda: len(graph.node.outbox.delivery) == 0, timeout=20.0)
     assert {message.chunk.sequence_number for message in graph.others.transitions} == {0}
+
+
+def test_a_clock_that_steps_stops_nothing(graph: Graph) -> None:
+    """The time of reward_node goes a day back and a year ahead within an episode. Chunks are joined by their stamps."""
+    clock = graph.others.create_publisher(Clock, "/clock", qos.SENSOR)
+    graph.node.set_parameters([Parameter("use_sim_time", value=True)])
+    graph.until(clock.get_subscription_count)
+    graph.announce()
+    graph.start()
+    for number, now in enumerate((10**9, 10**9 - 86_400, 10**9 + 31_536_000)):
+        clock.publish(Clock(clock=Time(sec=now)))
+        graph.until(lambda now=now: graph.node.get_clock().now().nanoseconds // 10**9 == now)
+        graph.play(number, chunk=number)
+    graph.bootstrap(2, value=1.0)
+    graph.until(lambda: len(graph.others.transitions) == 3)
+    graph.until(lambda: graph.event_names()[-1][:2] == (1, Event.RESET))
 
 
 class Forger(Neighbors):
