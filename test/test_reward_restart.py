@@ -201,6 +201,21 @@ def test_in_a_simulation_policy_node_may_be_started_anew_in_an_episode(graph: Gr
     graph.until(lambda: numbers(graph) == [0])
 
 
+def test_a_takeover_while_reward_node_is_dead_is_an_intervention(graph: Graph) -> None:
+    graph.announce()
+    graph.start()
+    graph.play(0)
+    graph.stop_reward_node()
+    graph.others.takeover.publish(msg.TakeoverState(human=True))
+    graph.start_reward_node()
+    graph.until(lambda: len(graph.others.events) == 3 and graph.node.human_drives)
+    assert graph.call("end_episode", EndEpisode.Request(outcome=Event.SUCCESS)).success
+    graph.until(lambda: (0, Event.ENDED, Event.SUCCESS) in graph.event_names())
+    ended = next(event for event in graph.others.events if event.event == Event.ENDED)
+    assert ended.intervened
+    assert ended.total_reward == 2.0  # The mark is not the policy's.
+
+
 def test_the_death_of_the_robot_costs_the_chunk_that_ran_alone(graph: Graph) -> None:
     states = state_of(graph)
     graph.announce()
@@ -248,7 +263,7 @@ def test_robot_and_reward_node_die_together(graph: Graph) -> None:
     graph.announce()
     graph.start()
     graph.play(0)
-    graph.remove(graph.node)
+    graph.stop_reward_node()
     restart_robot(graph)
     graph.start_reward_node()
     graph.until(lambda: (0, Event.ENDED, Event.INTERRUPTED) in graph.event_names())

@@ -20,7 +20,18 @@ from chunk_ppo_ros.nodes.reward.durable.run_log import OUTCOME, PROGRESS, TRANSI
 from chunk_ppo_ros.nodes.wire import conversions
 from chunk_ppo_ros.nodes.wire.arrays import header_of
 from chunk_ppo_ros.rewards.bookkeeping.episode_progress import Closing, Mark, Progress
-from chunk_ppo_ros.rewards.episodes import Ending, EpisodeChange, EpisodeStanding, Event, Phase
+from chunk_ppo_ros.rewards.episodes import (
+    DELIVERY,
+    OPERATOR,
+    RESTART,
+    STORE,
+    Ending,
+    EpisodeChange,
+    Episodes,
+    EpisodeStanding,
+    Event,
+    Phase,
+)
 from support.fake_node import FakeNode
 from support.toy_policy import transition
 
@@ -251,3 +262,25 @@ def test_segments_that_nobody_needs_are_removed(tmp_path: pathlib.Path) -> None:
     rig.log.tick(200.0)
     assert 0 < outcomes()[0] <= 50 and outcomes()[-1] == MAX_KNOWN + 49
     rig.log.close()
+
+
+def test_an_episode_goes_on_where_it_was_and_its_pause_can_be_told_again() -> None:
+    episodes = Episodes(next_episode=0, seed=lambda episode: episode, prompt=lambda episode: "another")
+    episodes.hold("operator", "by the operator")
+    started, paused = episodes.go_on(STANDING, "again")
+    assert (started.event, started.episode, started.num_chunks, started.total_reward) == (Event.STARTED, 3, 2, 1.5)
+    assert (started.prompt, started.seed, started.intervened) == ("reach", 3, True)
+    assert (paused.event, paused.message) == (Event.PAUSED, "by the operator")
+    assert episodes.standing == STANDING
+    assert [change.event for change in episodes.paused_again()] == [Event.PAUSED]
+    with pytest.raises(ValueError, match="only where none has begun"):
+        episodes.go_on(STANDING, "again")
+    episodes.release("operator", "go on")
+    assert episodes.paused_again() == []
+
+
+@pytest.mark.parametrize(("reason", "needs"), [(OPERATOR, True), (RESTART, True), (DELIVERY, False), (STORE, False)])
+def test_some_pauses_end_by_themselves(reason: str, needs: bool) -> None:
+    episodes = Episodes(next_episode=0, seed=lambda episode: episode)
+    episodes.hold(reason, "why")
+    assert episodes.needs_operator == needs

@@ -100,8 +100,15 @@ class Graph(Spinner):
 
     def restart(self) -> None:
         """Ends the process of reward_node, and starts it anew."""
-        self.remove(self.node)
+        self.stop_reward_node()
         self.start_reward_node()
+
+    def stop_reward_node(self) -> None:
+        """Ends the process of reward_node, and waits until its neighbors know that it does not listen any more."""
+        self.remove(self.node)
+        others = self.others
+        publishers = (others.chunk, others.result, others.reward, others.bootstrap, others.acks)
+        self.until(lambda: not any(publisher.get_subscription_count() for publisher in publishers))
 
     def start_reward_node(self) -> None:
         """Starts another reward_node."""

@@ -138,9 +138,9 @@ class RewardNode(Node):
         restoration.restore_chunks(history, records, self._director, self.outbox)
         if progress is not None:
             self._watch.expect(progress.peers, now=time.monotonic())
+            self._director.publish([change for change in progress.changes if change.event is episodes.Event.ENDED])
             if restoration.go_on(progress, records, self._director, is_real=self._config.env.is_real):
                 return
-            self._director.publish([change for change in progress.changes if change.event is episodes.Event.ENDED])
         self.get_logger().info(f"run {records.run_id} begins with episode {records.episodes.episode + 1}")
         if not version.final:
             self._director.next_episode("the run begins")

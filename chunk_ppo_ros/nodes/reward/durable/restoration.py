@@ -79,8 +79,8 @@ def go_on(progress: Progress, records: RunRecords, director: EpisodeDirector, *,
         records.episodes.hold(RESTART, f"reward_node was started anew; {LOOK}")
     changes = records.episodes.go_on(progress.standing, "reward_node was started anew, and the episode goes on")
     now = time.monotonic()
-    records.mark, records.closing, records.last = progress.mark, progress.closing, progress.last
-    records.closing_since = now
+    records.mark, records.closing, records.closing_since = progress.mark, progress.closing, now
+    records.last = None if records.human_drives and not progress.standing.intervened else progress.last
     records.join.restore_feedback(progress.feedback, now=now)
     director.go_on(changes, started=progress.started)
     return True
