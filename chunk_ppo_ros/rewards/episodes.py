@@ -158,7 +158,7 @@ class Episodes:
             raise ValueError(f"an episode can go on only where none has begun; {self.phase.value}")
         for field in dataclasses.fields(EpisodeStanding):
             setattr(self, field.name, getattr(standing, field.name))
-        self.intervened = self.intervened or (self._human_drives and self.phase is Phase.RUNNING)
+        self.intervened = standing.intervened or self._human_drives
         paused = [self._change(Event.PAUSED, self._why())] if self._holds else []
         return [self._change(Event.STARTED, message), *paused]
 
