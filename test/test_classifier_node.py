@@ -11,7 +11,7 @@ from pathlib import Path
 import jax
 import numpy as np
 import pytest
-from chunk_ppo_msgs.msg import ExecutionResult, TaskReward
+from chunk_ppo_msgs.msg import ChunkOutcome, ExecutionResult, TaskReward
 from PIL import Image as PillowImage
 from sensor_msgs.msg import CompressedImage, Image
 
@@ -96,6 +96,34 @@ def test_a_chunk_is_judged_by_images_from_after_its_end(graph: Graph, trained: P
     expected = SuccessClassifier.load(trained).probability(dict.fromkeys(CAMERAS, IMAGE))
     assert (term.name, term.weight) == ("solved_probability", 1.0)
     assert term.value == pytest.approx(expected, rel=1e-5)
+
+
+def test_a_chunk_is_judged_once_and_the_judgment_repeated_until_its_outcome_is_known(graph: Graph) -> None:
+    """robot_node repeats a result, and a judgment may be lost. The next process repeats it too."""
+    rig = graph.peer
+    for camera in CAMERAS:
+        rig.show(camera, stamp=120)
+    rig.end(50, end=100)
+    rig.end(50, end=100)
+    graph.until(lambda: rig.rewards)
+    judged = rig.rewards[0]
+    rig.rewards.clear()
+    rig.end(50, end=100)
+    graph.until(lambda: rig.rewards)
+    assert all(reward == judged for reward in rig.rewards)
+    (node,) = [node for node in graph.nodes if isinstance(node, ClassifierNode)]
+    graph.remove(node)
+    rig.rewards.clear()
+    graph.add(ClassifierNode())
+    graph.until(lambda: rig.rewards)
+    assert all(reward == judged for reward in rig.rewards)
+    outcomes = rig.create_publisher(ChunkOutcome, "chunk_outcome", qos.RELIABLE)
+    graph.until(outcomes.get_subscription_count)
+    outcomes.publish(ChunkOutcome(header=header_of(50)))
+    graph.spin(0.5)
+    rig.rewards.clear()
+    graph.spin(4.5)  # It would be repeated after at most four seconds.
+    assert not rig.rewards
 
 
 class CompressedRig(Rig):
