@@ -641,6 +641,16 @@ def test_a_simulator_that_is_seen_after_the_new_scene_began_holds_the_policy_for
     assert not watch.look(2.0 + HOLD_TIME)
 
 
+def test_a_robot_node_that_was_started_anew_holds_the_policy_in_an_episode(node: FakeNode) -> None:
+    watch = SceneWatch(node, CONFIG)  # type: ignore[arg-type]
+    node.present["execution_result"] = ["robot_node"]
+    watch.look(0.0)
+    node.gids["robot_node"] = b"another"
+    assert not watch.look(1.0, in_episode=False)
+    node.gids["robot_node"] = b"a third"
+    assert watch.look(2.0)
+
+
 def test_beside_a_robot_there_is_one_scene(node: FakeNode) -> None:
     real = dataclasses.replace(CONFIG, env=dataclasses.replace(CONFIG.env, simulator="none"))
     watch = SceneWatch(node, real)  # type: ignore[arg-type]

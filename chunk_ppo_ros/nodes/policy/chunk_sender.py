@@ -9,7 +9,7 @@ from pathlib import Path
 from chunk_ppo_msgs import msg
 
 from chunk_ppo_ros.agent.next_step.rollout_state import RolloutState
-from chunk_ppo_ros.agent.next_step.rollout_steps import Bootstrap, EncodeSegment, SampleChunk
+from chunk_ppo_ros.agent.next_step.rollout_steps import Bootstrap, EncodeSegment, SampleChunk, Step
 from chunk_ppo_ros.agent.next_step.stored_rollout import OpenSegment
 from chunk_ppo_ros.data.store import RecordPlace
 from chunk_ppo_ros.nodes.common import condition_table
@@ -33,6 +33,7 @@ class ChunkSender:
         publisher: publishes what is stored.
         state: learns what is published.
         old_count: the file in which earlier releases kept the next sequence number. The store replaces it.
+        is_due: returns whether a step is still to be taken.
         on_sent: is called after a chunk was published.
         on_change: is called when the next step may be taken.
     """
@@ -45,6 +46,7 @@ class ChunkSender:
         state: RolloutState,
         *,
         old_count: Path,
+        is_due: Callable[[Step], bool],
         on_sent: Callable[[], None],
         on_change: Callable[[], None],
     ) -> None:
@@ -53,6 +55,7 @@ class ChunkSender:
         self._publisher = publisher
         self._state = state
         self._old_count = old_count
+        self._is_due = is_due
         self._on_sent = on_sent
         self._on_change = on_change
         self._failed_at: float | None = None  # steady s
@@ -74,7 +77,7 @@ class ChunkSender:
 
         def on_stored(write: Write, places: list[RecordPlace]) -> None:
             self._store.note(write, places, message)
-            if self._state.next_step() != step:
+            if not self._is_due(step):
                 self._store.settle(message.sequence_number)  # Its sequence number stays free.
                 return
             self._publisher.publish_chunk(message)
@@ -91,7 +94,7 @@ class ChunkSender:
 
         def on_stored(write: Write, places: list[RecordPlace]) -> None:
             self._store.note(write, places)
-            if self._state.next_step() != step:
+            if not self._is_due(step):
                 return
             self._publisher.publish_bootstrap(message)
             self._state.bootstrap_sent(step)

@@ -85,6 +85,7 @@ class PolicyNode(WorkerNode):
             self._publisher,
             state,
             old_count=old_count,
+            is_due=self._is_due,
             on_sent=self._peers.chunk_sent,
             on_change=self._tick,
         )
@@ -141,11 +142,20 @@ class PolicyNode(WorkerNode):
         if self._sender.must_wait:
             return Hold("chunks cannot be stored")
         if self._scene.is_doubtful(time.monotonic()):
-            return Hold("the simulator was started anew; waiting for the end of its episode")
+            return Hold("robot_node or the simulator was started anew; waiting for the end of the episode")
         step = self._facts.state.next_step()
         if isinstance(step, SampleChunk) and self._facts.refusals.must_wait(time.monotonic()):
             return Hold("the robot refuses chunks; the next one follows soon")
         return step if isinstance(step, Hold) or self._peers.all_listen() else Hold("nobody listens")
+
+    def _is_due(self, step: Step) -> bool:
+        """Returns whether a step that was computed is still to be taken."""
+        return self._facts.state.next_step() == step and not self._look_at_scene()
+
+    def _look_at_scene(self) -> bool:
+        progress = self._facts.state.progress
+        in_episode = progress.episode.is_running or progress.last is not None
+        return self._scene.look(time.monotonic(), in_episode=in_episode)
 
     def _observe(self, actor: Actor, readings: SyncedSensors, prompt: str) -> ModelObservation:
         """Returns the observation for the model. This runs in the worker thread."""
@@ -164,7 +174,7 @@ class PolicyNode(WorkerNode):
         chunk = self._checked(outcome)
         if chunk is None:
             return
-        if self._facts.state.next_step() != step or self._scene.look(time.monotonic()):
+        if not self._is_due(step):
             self._tick()  # The chunk is no longer needed, and its sequence number stays free.
             return
         if chunk.valid:
@@ -211,7 +221,7 @@ class PolicyNode(WorkerNode):
         valued = self._checked(outcome)
         if valued is None:
             return
-        if self._facts.state.next_step() == step and not self._scene.look(time.monotonic()):
+        if self._is_due(step):
             stamp = self._facts.state.progress.stamp
             message = bootstrap_message(step, valued.observation, valued.value, readings, stamp=stamp)
             self._sender.send_bootstrap(step, message)
@@ -240,8 +250,8 @@ class PolicyNode(WorkerNode):
         """Reports failures of other nodes, and tries again if the disk or missing subscribers stopped a step."""
         self._loader.watch()
         self._facts.watch()
-        self._scene.look(time.monotonic())
-        if self.is_active and self._facts.state.weights.newest is not None and self._peers.all_listen():
+        may_repeat = self.is_active and self._facts.state.weights.newest is not None
+        if not self._look_at_scene() and may_repeat and self._peers.all_listen():
             self._repeater.repeat(time.monotonic())
         self._tick()
         self._sender.store_settled()

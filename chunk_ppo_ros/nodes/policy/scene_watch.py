@@ -1,4 +1,4 @@
-"""Notices that the simulator was started anew, whose scene is another one than that of the episode."""
+"""Notices that the simulator or robot_node was started anew in an episode, which reward_node then ends."""
 
 from __future__ import annotations
 
@@ -15,10 +15,11 @@ clock. reward_node sees the new simulator within a second, unless it was itself 
 
 
 class SceneWatch:
-    """Knows whether what the sensors show may be of another scene than the one that the episode began in.
+    """Knows whether the episode is about to be ended, because the simulator or robot_node was started anew.
 
-    A simulator is known by the identity of a publisher of images, which the graph shows before its images are heard.
-    Beside a real robot there is one scene only, whatever is started anew.
+    A new simulator shows another scene than the one that the episode began in. A new robot_node would play a chunk of
+    an episode that ends. Both are known by the identity of a publisher, which the graph shows before its messages are
+    heard. Beside a real robot there is one scene only, whatever drivers are started anew.
 
     Args:
         node: the node whose view of the graph is read.
@@ -27,8 +28,8 @@ class SceneWatch:
 
     def __init__(self, node: Node, config: TrainConfig) -> None:
         camera = aloha.ROBOT_CAMERAS[config.model.cameras[0]]
-        names = [topics.simulated_images(camera, config.robot).name] if config.env.has_scene else []
-        self._presence = PresenceWatch(node, names)
+        scene = [topics.simulated_images(camera, config.robot).name] if config.env.has_scene else []
+        self._presence = PresenceWatch(node, [topics.EXECUTION_RESULT.name, *scene])
         self._doubtful_until = 0.0  # steady s
 
     def is_doubtful(self, now: float) -> bool:
@@ -39,13 +40,15 @@ class SceneWatch:
         """
         return now < self._doubtful_until
 
-    def look(self, now: float) -> bool:
+    def look(self, now: float, *, in_episode: bool = True) -> bool:
         """Looks at the graph, and returns whether the policy must wait for the end of the episode.
 
         Args:
             now: the time of the steady clock, s.
+            in_episode: whether an episode runs. What was started anew before it does not end it.
         """
-        if any(change.is_anew for change in self._presence.update(now)):
+        is_anew = any(change.is_anew for change in self._presence.update(now))
+        if is_anew and in_episode:
             self._doubtful_until = now + HOLD_TIME
         return self.is_doubtful(now)
 
@@ -55,5 +58,5 @@ class SceneWatch:
         Args:
             now: the time of the steady clock, s.
         """
-        self.look(now)
+        self.look(now, in_episode=False)
         self._doubtful_until = 0.0
