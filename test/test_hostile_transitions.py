@@ -209,6 +209,17 @@ def test_bytes_that_are_no_transition_are_answered_as_far_as_they_can_be_read(
     train(graph, 0, 1, 2, 3)
 
 
+def test_many_forgeries_make_one_line_of_the_log_for_each_kind(graph: Graph) -> None:
+    """The numbers in their reasons differ, and the disk must not fill up with them."""
+    for number in range(30):
+        send(graph, numbered(100_000 + number))
+    for number in range(30):
+        send(graph, rewarded(100.0 + number, 100.0 + number))
+    assert graph.logged("is refused: sequence_number must be at most") == 1
+    assert graph.logged("is refused: reward must be within") == 1
+    train(graph, 0, 1, 2, 3)
+
+
 def test_random_damage_is_answered_and_stops_nothing(graph: Graph) -> None:
     """The seed is fixed. Damage may leave a transition that can be true, but here it is of another version."""
     raw, chance = serialize_message(honest(0, version=5)), random.Random(0)  # No transition of version 5 is accepted.

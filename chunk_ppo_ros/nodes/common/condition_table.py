@@ -288,7 +288,7 @@ TRANSITION_INVALID = Condition(
     text="transition {sequence_number} is refused: {reason}",
     cleared="transitions fit again",
     is_error=True,
-    renewed_by=("reason",),
+    renewed_by=("field",),  # The reason tells numbers, which are other ones in each transition.
 )
 TRANSITION_OF_OTHER_VERSION = Condition(
     key="transitions of another version",

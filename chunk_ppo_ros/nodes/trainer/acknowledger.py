@@ -70,7 +70,8 @@ class Acknowledger:
         if acknowledgment.status == ack.RETRY:
             node.raise_condition(condition_table.TRANSITIONS_DELAYED, reason=reason)
         elif acknowledgment.status == ack.REFUSED_INVALID:
-            node.raise_condition(condition_table.TRANSITION_INVALID, sequence_number=number, reason=reason)
+            field = reason.partition(" must ")[0]
+            node.raise_condition(condition_table.TRANSITION_INVALID, sequence_number=number, reason=reason, field=field)
         elif acknowledgment.status == ack.REFUSED_VERSION:
             node.raise_condition(
                 condition_table.TRANSITION_OF_OTHER_VERSION,

@@ -236,7 +236,7 @@ UPDATES = (
         "transitions",
         "The transitions that cannot be trained on and were set aside in this rollout, with those that were refused.",
         "nodes/trainer/trainer_node.py",
-        "It is 0; otherwise the log names the reasons, and docs/troubles.md says what to do.",
+        "It is 0; otherwise the log names the reasons, and docs/store.md says what to do.",
         when="the ROS graph trains",
     ),
 )
