@@ -9,8 +9,10 @@ from collections.abc import Iterator, Mapping, Sequence
 
 from chaos.campaign import Death
 from chaos.heard import NEVER, Heard
-from chaos.settings import ROBOT
+from chaos.settings import SUPERVISOR
 
+SIGNS_OF_LIFE = {"robot_node": "robot_node/active", "sim_node": "/clock"}
+"""The parts of the robot, and the topic on which each is heard soon after it was started."""
 INTERRUPTED = 6
 """The status of a result by which robot_node says that it died while the chunk ran."""
 RUNNING = "running when the robot died"
@@ -106,7 +108,7 @@ class Judge:
                 self._seen.add(heard.stamp)
         self._sending_times = sorted(self._sent_at.values())
         self._trained = collections.Counter(number for numbers in evidence.trained.values() for number in numbers)
-        self._robot_deaths = [death.time for death in evidence.deaths if ROBOT & set(death.targets)]
+        self._dead = [span for death in evidence.deaths for span in self._dead_spans(death)]
 
     def _take(self, heard: Heard) -> None:
         if heard.topic in ("action_chunk", "chunk_outcome", "transition"):
@@ -158,18 +160,27 @@ class Judge:
             return "stored and never sent"
         if self._robot_died_while_running(stamp):
             return RUNNING
+        if result is None and stamp in self._outcomes and not self._outcomes[stamp].valid:
+            return "not executed"
         if number in evidence.in_stores and self._sent_at.get(stamp, 0.0) > evidence.quiet_since:
             return "under way at the end"
         return "lost"
 
     def _robot_died_while_running(self, stamp: int) -> bool:
-        """Returns whether the robot died between the sending of a chunk and that of the next chunk."""
+        """Returns whether the robot was dead at a time between the sending of a chunk and that of the next chunk."""
         sent_at = self._sent_at.get(stamp)
         if sent_at is None:
             return False
         place = bisect.bisect_right(self._sending_times, sent_at)
         until = self._sending_times[place] if place < len(self._sending_times) else float("inf")
-        return any(sent_at - _CLOCK_SLACK <= time <= until for time in self._robot_deaths)
+        return any(sent_at - _CLOCK_SLACK <= end and begin <= until for begin, end in self._dead)
+
+    def _dead_spans(self, death: Death) -> Iterator[tuple[float, float]]:
+        """Yields from when to when a part of the robot was dead. It ends at its first sign of life."""
+        for target, topic in SIGNS_OF_LIFE.items():
+            if {target, SUPERVISOR} & set(death.targets):
+                signs = (heard.time for heard in self._evidence.heard if heard.topic == topic)
+                yield death.time, min((time for time in signs if time > death.time + _LAST_WORDS), default=death.time)
 
     def _stored_stamps(self, number: int) -> set[int]:
         return {stored.stamp for stored in self._evidence.stored.get(number, ())}
@@ -225,5 +236,7 @@ class Judge:
 
 _CLOCK_SLACK = 0.05
 """How much later than its sending the listener may have heard a chunk, s."""
+_LAST_WORDS = 0.5
+"""The time after its death within which messages of a node may still arrive, s. It is started anew after a second."""
 _LOOK_BACK = 3.0
 """The time before a chunk within which a kill may have to do with its loss, s."""

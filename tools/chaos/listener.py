@@ -17,6 +17,8 @@ from chunk_ppo_msgs import msg
 from rclpy.executors import ExternalShutdownException, SingleThreadedExecutor
 from rclpy.node import Node
 from rclpy.qos import DurabilityPolicy, QoSProfile, ReliabilityPolicy
+from rosgraph_msgs.msg import Clock
+from std_msgs.msg import Bool
 from trajectory_msgs.msg import JointTrajectory
 
 from chaos.heard import Heard
@@ -57,6 +59,9 @@ def _event(message: Any) -> dict[str, Any]:
     return {"number": int(message.episode), "status": 10 * int(message.event) + int(message.outcome)}
 
 
+CLOCK = "/clock"
+SILENCE = 0.5
+"""The time without a message of the clock after which one is told again, s. It is a sign of life of the simulator."""
 TOPICS: dict[str, tuple[type, QoSProfile, Callable[[Any], dict[str, Any]]]] = {
     "action_chunk": (msg.ActionChunk, EVERYTHING, read_chunk),
     "robot/left/joint_trajectory": (JointTrajectory, EVERYTHING, lambda message: {"stamp": _stamp(message)}),
@@ -68,6 +73,8 @@ TOPICS: dict[str, tuple[type, QoSProfile, Callable[[Any], dict[str, Any]]]] = {
     "transition_ack": (msg.TransitionAck, EVERYTHING, _acknowledgment),
     "policy_version": (msg.PolicyVersion, LATCHED, lambda message: {"version": int(message.version)}),
     "episode_event": (msg.EpisodeEvent, LATCHED, _event),
+    "robot_node/active": (Bool, LATCHED, lambda message: {}),
+    CLOCK: (Clock, QoSProfile(depth=1, reliability=ReliabilityPolicy.BEST_EFFORT), lambda message: {}),
     "episode_state": (
         msg.EpisodeState,
         LATCHED,
@@ -86,9 +93,16 @@ class Listener(Node):
             self.create_subscription(message_type, topic, self._printer(topic, read), profile)
 
     def _printer(self, topic: str, read: Callable[[Any], dict[str, Any]]) -> Callable[[Any], None]:
+        heard_at = float("-inf")
+
         def on_message(message: Any) -> None:
-            sys.stdout.write(Heard(topic, time.time(), **read(message)).line() + "\n")
-            sys.stdout.flush()
+            nonlocal heard_at
+            now = time.time()
+            is_told = topic != CLOCK or now - heard_at > SILENCE
+            heard_at = now
+            if is_told:
+                sys.stdout.write(Heard(topic, now, **read(message)).line() + "\n")
+                sys.stdout.flush()
 
         return on_message
 

@@ -10,8 +10,6 @@ NODES = ("policy_node", "reward_node", "trainer_node", "robot_node", "sim_node")
 """The nodes that are killed."""
 SUPERVISOR = "supervisor"
 """The supervisor, which is killed too. All nodes die with it."""
-ROBOT = frozenset({"robot_node", "sim_node", SUPERVISOR})
-"""What is the robot here: a chunk may be lost only where one of these died while it ran."""
 
 _SETTINGS = {
     "action_horizon": 4,
