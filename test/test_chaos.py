@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import dataclasses
+import re
 import sys
 from collections.abc import Mapping
 from pathlib import Path
@@ -13,6 +14,7 @@ sys.path.insert(0, str(Path(__file__).parents[1] / "tools"))
 
 from chaos.campaign import Death
 from chaos.closing import Closing
+from chaos.command import main
 from chaos.heard import NEVER, Heard
 from chaos.judge import INTERRUPTED, Evidence, Judge, StoredTransition, Verdict
 from chaos.kill_plan import ANY_MOMENT, RESTARTING, TOPICS, draw_kills
@@ -107,6 +109,19 @@ def test_a_chunk_may_be_missing_only_if_the_robot_died_before_the_next_was_sent(
     )
     assert bool(verdict.lost) == is_lost
     assert all(line.startswith("chunk 3 ") for line in verdict.lost)
+
+
+@pytest.mark.parametrize(("alive_at", "is_lost"), [(2.6, True), (3.3, False)])
+def test_a_chunk_that_was_sent_to_a_dead_simulator_ran_when_it_died(alive_at: float, is_lost: bool) -> None:
+    heard = [*evidence().heard, Heard("/clock", alive_at)]
+    assert bool(judge(heard=heard, waiting=frozenset(), deaths=[Death(1.5, ("sim_node",))]).lost) == is_lost
+
+
+def test_a_chunk_that_was_refused_unheard_is_not_lost() -> None:
+    heard = [message for message in evidence().heard if message != result(3)]
+    refused = Heard("chunk_outcome", 3.6, stamp=STAMP + 3, number=3, valid=False)
+    assert wrong(judge(heard=heard, waiting=frozenset())) == {"lost": 1}
+    assert wrong(judge(heard=[*heard, refused], waiting=frozenset())) == {}
 
 
 def test_the_death_of_another_node_excuses_nothing() -> None:
@@ -225,3 +240,12 @@ def test_a_damaged_record_is_passed_over(tmp_path: Path) -> None:
     data[data.index(b"CPR1", data.index(b"CPR1") + 1) + 50] ^= 1
     segment.write_bytes(data)
     assert [record.number for record in records_below(tmp_path)] == [0, 2]
+
+
+@pytest.mark.graph
+def test_nothing_is_lost_in_a_small_graph_whose_nodes_are_killed(capsys: pytest.CaptureFixture[str]) -> None:
+    status = main(["--kills", "4", "--chunks", "80", "--seed", "1", "--chunks-per-update", "16"])
+    output = capsys.readouterr().out
+    assert status == 0, output
+    last = r"kills=4 chunks=\d+ running_when_robot_died=\d+ lost=0 trained_twice=0 weights_equal=true"
+    assert re.fullmatch(last, output.splitlines()[-1])

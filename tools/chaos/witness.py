@@ -60,6 +60,8 @@ class Witness:
         self._process.terminate()
         self._process.wait(10.0)
         self._thread.join(10.0)
+        if self._process.stdout is not None:
+            self._process.stdout.close()
 
     def _read(self) -> None:
         assert self._process.stdout is not None
