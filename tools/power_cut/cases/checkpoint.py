@@ -53,12 +53,19 @@ class ContentFaults:
 
     def of(self, checkpoint: Path, version: int) -> str:
         """Returns what is wrong with the checkpoint of a version, or an empty text."""
-        digest = hashlib.blake2b()
-        for file in sorted(path for path in checkpoint.rglob("*") if path.is_file()):
-            digest.update(f"{file.relative_to(checkpoint)}\0".encode() + file.read_bytes())
-        if digest.digest() not in self._verdicts:
-            self._verdicts[digest.digest()] = self._read(checkpoint, version)
-        return self._verdicts[digest.digest()]
+        digest = digest_of(checkpoint)
+        if digest not in self._verdicts:
+            self._verdicts[digest] = self._read(checkpoint, version)
+        return self._verdicts[digest]
+
+
+def digest_of(folder: Path) -> bytes:
+    """Returns a digest of all files in a folder, with their names."""
+    digest = hashlib.blake2b()
+    for file in sorted(path for path in folder.rglob("*") if path.is_file()):
+        content = file.read_bytes()
+        digest.update(f"{file.relative_to(folder)}\0{len(content)}\0".encode() + content)
+    return digest.digest()
 
 
 def save(directory: Path, version: int, made_from: Consumed | None = None) -> None:
