@@ -195,7 +195,10 @@ def change_a_byte(path: Path) -> None:
         (lambda path: largest_file(path / "params" / "ocdbt.process_0").write_bytes(b""), "was changed since"),
         (lambda path: (path / "params" / "manifest.ocdbt").unlink(), "(list of|has no) arrays"),
         (lambda path: (path / "params" / "_CHECKPOINT_METADATA").unlink(), "_CHECKPOINT_METADATA is missing since"),
-        (lambda path: shutil.rmtree(path / "params"), "must have a folder params, got: assets, metadata.json"),
+        (
+            lambda path: shutil.rmtree(path / "params"),
+            "must have a folder params, got: assets, consumed.json, metadata.json",
+        ),
         (lambda path: (path / "metadata.json").write_text("{"), "metadata.json cannot be read"),
         (lambda path: (path / "metadata.json").unlink(), "metadata.json cannot be read"),
         (lambda path: (path / "metadata.json").write_text('{"format_version": 2}'), "format_version 1, got 2"),

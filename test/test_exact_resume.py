@@ -3,19 +3,24 @@
 from __future__ import annotations
 
 import dataclasses
+import os
 import shutil
 from pathlib import Path
 
 import numpy as np
 import pytest
 
+from chunk_ppo_ros.agent import learner as learner_module
 from chunk_ppo_ros.agent.actor import Actor
 from chunk_ppo_ros.agent.learner import Learner
+from chunk_ppo_ros.agent.run_start.learner_state import initial_state
+from chunk_ppo_ros.agent.run_start.starting_checkpoint import open_start
 from chunk_ppo_ros.config import TrainConfig
 from chunk_ppo_ros.core.errors import CheckpointError
 from chunk_ppo_ros.core.types import Transition
 from chunk_ppo_ros.core_jax.tree_digest import tree_digest
 from chunk_ppo_ros.evaluation.bench.bench_inputs import random_observation, transition_of
+from chunk_ppo_ros.model.checkpoints import atomic_folder
 from support import small_policy
 
 NUM_CHUNKS, NUM_UPDATES = 4, 2
@@ -107,3 +112,33 @@ def test_a_checkpoint_whose_record_was_changed_is_not_resumed(whole: Learner, tm
     file.write_text(file.read_text().replace("robot_0", "robot_1"))
     with pytest.raises(CheckpointError, match=r"consumed\.json was changed since it was written"):
         Learner.start(configure(folder, resume=True))
+
+
+def test_a_version_whose_checkpoint_was_written_is_not_written_again(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def fail(directory: Path, *, keep: int, in_use: Path) -> None:
+        raise OSError("the old checkpoint cannot be removed")
+
+    config = configure(tmp_path / "run")
+    learner = Learner(config, initial_state(config, open_start(config.run)))
+    with monkeypatch.context() as broken:
+        broken.setattr(learner_module, "remove_old_checkpoints", fail)
+        with pytest.raises(OSError, match="cannot be removed"):
+            learner.save()
+    assert learner.save().root.name == "step_0"
+
+
+def test_a_checkpoint_whose_name_is_not_on_the_disk_is_written_again(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def fail(descriptor: int) -> None:
+        if os.path.samestat(os.fstat(descriptor), tmp_path.stat()):
+            raise OSError("the disk fails")
+
+    with monkeypatch.context() as broken:
+        broken.setattr("os.fsync", fail)
+        with pytest.raises(CheckpointError, match="the disk fails"):
+            atomic_folder.write_atomically(tmp_path / "step_1", lambda folder: None)
+    assert list(tmp_path.iterdir()) == []
+    assert atomic_folder.write_atomically(tmp_path / "step_1", lambda folder: None).is_dir()

@@ -290,7 +290,8 @@ def test_a_checkpoint_that_cannot_be_written_is_tried_again_before_the_version_i
     graph, journal, monkeypatch
 ):
     monkeypatch.setattr(trainer_node, "SAVE_RETRY_PERIOD", 0.1)
-    FakeLearner.save_errors.append(CheckpointError("No space left on device"))
+    errors = CheckpointError("No space left on device"), OSError(28, "No space left on device", "/tmp/assets")
+    FakeLearner.save_errors.extend(errors)
     send(graph, 0, 1, 2, 3)
     graph.until(lambda: graph.logged("the update is made but not announced"))
     assert len(graph.peer.versions) == 1 and len(journal()) == 4

@@ -31,7 +31,7 @@ from chunk_ppo_ros.model.backbone.freezing import FrozenTowers
 from chunk_ppo_ros.model.checkpoints.checkpoint import Checkpoint
 from chunk_ppo_ros.model.checkpoints.metadata import Metadata
 from chunk_ppo_ros.model.checkpoints.saving import save_checkpoint
-from chunk_ppo_ros.model.checkpoints.step_folders import remove_old_checkpoints
+from chunk_ppo_ros.model.checkpoints.step_folders import remove_old_checkpoints, step_folder
 from chunk_ppo_ros.rl.optimizer import make_optimizer
 from chunk_ppo_ros.rl.rollout import RolloutBatch, stack_transitions
 from chunk_ppo_ros.rl.update import PPOUpdate
@@ -71,6 +71,7 @@ class Learner:
         self._made_from = state.policy.history
         self._counters = state.counters
         self._consumed = state.consumed
+        self._written: Path | None = None  # the newest checkpoint that this learner has written
         self.provenance = state.policy.provenance
         self.directory = config.run.checkpoint_folder
         self._checkpoint = state.checkpoint
@@ -248,16 +249,25 @@ class Learner:
     def save(self) -> Checkpoint:
         """Writes a checkpoint of the present version and returns it. Checkpoints that are no longer kept are removed.
 
-        The folder is written whole or not at all.
+        The folder is written whole or not at all. Where something failed after it was written, the next call goes on
+        from there.
 
         Raises:
             CheckpointError: when the checkpoint cannot be written. Earlier checkpoints stay whole.
+            OSError: when there is no place for temporary files, or an old checkpoint cannot be removed.
         """
+        if self._written is None or self._written != step_folder(self.directory, self.policy_version):
+            self._written = self._write()
+        self._checkpoint = Checkpoint.open(self._written)
+        remove_old_checkpoints(self.directory, keep=self._config.run.keep_checkpoints, in_use=self._written)
+        return self._checkpoint
+
+    def _write(self) -> Path:
         with tempfile.TemporaryDirectory() as assets:
             self._tokenizer.save(Path(assets))
             if self._novelty is not None:
                 self._novelty.save(Path(assets))
-            folder = save_checkpoint(
+            return save_checkpoint(
                 self.directory,
                 step=self.policy_version,
                 params=self._arrays.params,
@@ -268,9 +278,6 @@ class Learner:
                 ),
                 consumed=self._consumed,
             )
-        self._checkpoint = Checkpoint.open(folder)
-        remove_old_checkpoints(self.directory, keep=self._config.run.keep_checkpoints, in_use=folder)
-        return self._checkpoint
 
 
 def _num_processors() -> int:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import os
 import shutil
 import zlib
@@ -70,6 +71,8 @@ def write_atomically(target: Path, write: Callable[[Path], None]) -> Path:
         temporary.rename(target)
         _flush(target.parent)
     except Exception as error:  # Orbax and its storage raise many kinds of errors for a full disk.
+        with contextlib.suppress(OSError):
+            target.rename(temporary)  # Its name may not survive a power cut, so that it must be written again.
         shutil.rmtree(temporary, ignore_errors=True)
         raise CheckpointError(
             f"checkpoint {target} cannot be written: {error}; make room or mend the folder's permissions"

@@ -230,7 +230,7 @@ class TrainerNode(WorkerNode):
     def _on_saved(self, run: TrainingRun, metrics: Metrics, outcome: Outcome[Checkpoint]) -> None:
         try:
             outcome.result()
-        except UserError as error:
+        except (UserError, OSError) as error:
             self.raise_condition(condition_table.CHECKPOINT_NOT_STORED, reason=str(error))
             return
         self.clear_condition(condition_table.CHECKPOINT_NOT_STORED)
