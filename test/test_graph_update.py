@@ -13,6 +13,9 @@ from pathlib import Path
 
 import pytest
 
+from chunk_ppo_ros.data.rollout_journal import JournalIndex
+from chunk_ppo_ros.data.store import read_store
+from chunk_ppo_ros.model.checkpoints.consumed_file import read_consumed
 from chunk_ppo_ros.reporting.metric_table import METRICS
 
 pytestmark = [pytest.mark.graph, pytest.mark.slow]
@@ -129,6 +132,8 @@ def test_it_leaves_checkpoints_a_report_and_nothing_else(run):
     updates = len(records(run, "update"))
     newest = run / "checkpoints" / "debug" / f"step_{updates}"
     assert (newest / "metadata.json").is_file() and (newest / "params").is_dir()
-    assert list((run / "runs" / "debug" / "journal").iterdir()) == []
+    contents = read_store(run / "runs" / "debug" / "store" / "journal")
+    stored = JournalIndex.of(contents, contents.records[0].run_id)
+    assert set(stored.places) == set(read_consumed(newest).chunks)  # No transition waits.
     assert (run / "runs" / "debug" / "summary.md").is_file()
     assert_no_process_is_left(run)
