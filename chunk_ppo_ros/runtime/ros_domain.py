@@ -57,6 +57,8 @@ def claim_domain(wanted: int | None = None) -> Iterator[int]:
     )
 
 
+_PARTICIPANTS = 16
+"""The number of DDS participants whose ports are tried. A graph has fewer nodes."""
 _HELD = contextlib.ExitStack()
 
 
@@ -76,11 +78,13 @@ def hold_domain(wanted: int | None = None) -> int:
 def _ports_are_free(domain: int) -> bool:
     """Returns whether no DDS participant of this machine listens in a domain.
 
-    A participant listens on port 7400 + 250 * domain + 10 (RTPS 2.5, section 9.6.2.3).
+    Participant i listens on port 7400 + 250 * domain + 10 + 2 * i (RTPS 2.5, section 9.6.2.3). The first ones of a graph
+    may have ended while others go on, so the ports of several are tried.
     """
-    with socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as probe:
-        try:
-            probe.bind(("127.0.0.1", 7410 + 250 * domain))
-        except OSError:
-            return False
+    for participant in range(_PARTICIPANTS):
+        with socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as probe:
+            try:
+                probe.bind(("127.0.0.1", 7410 + 250 * domain + 2 * participant))
+            except OSError:
+                return False
     return True
