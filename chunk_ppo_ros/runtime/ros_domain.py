@@ -78,8 +78,8 @@ def hold_domain(wanted: int | None = None) -> int:
 def _ports_are_free(domain: int) -> bool:
     """Returns whether no DDS participant of this machine listens in a domain.
 
-    Participant i listens on port 7400 + 250 * domain + 10 + 2 * i (RTPS 2.5, section 9.6.2.3). The first ones of a graph
-    may have ended while others go on, so the ports of several are tried.
+    Participant i listens on port 7400 + 250 * domain + 10 + 2 * i (RTPS 2.5, section 9.6.2.3). The first ones of a
+    graph may have ended while others go on, so the ports of several are tried.
     """
     for participant in range(_PARTICIPANTS):
         with socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as probe:
