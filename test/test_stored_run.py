@@ -5,11 +5,13 @@ from __future__ import annotations
 import dataclasses
 import queue
 import shutil
+from collections.abc import Iterator
 from pathlib import Path
 
 import numpy as np
 import pytest
-from rclpy.serialization import serialize_message
+from chunk_ppo_msgs import msg
+from rclpy.serialization import deserialize_message, serialize_message
 from rosbags.highlevel import AnyReader
 
 from chunk_ppo_ros.agent.actor import Actor
@@ -24,7 +26,7 @@ from chunk_ppo_ros.core.units import GIBIBYTE
 from chunk_ppo_ros.data import rollout_journal
 from chunk_ppo_ros.data.bags.bag_writer import load_types
 from chunk_ppo_ros.data.rollout_journal import RolloutJournal
-from chunk_ppo_ros.data.store import Entry, Store, StoreLocked, read_store
+from chunk_ppo_ros.data.store import Entry, Store, StoreLocked, read_payload, read_store
 from chunk_ppo_ros.data.store.segment_file import list_segments
 from chunk_ppo_ros.evaluation.bench.bench_inputs import random_observation, transition_of
 from chunk_ppo_ros.nodes.common.reports.report_outbox import REPORT
@@ -181,6 +183,40 @@ def test_a_second_rollback_keeps_what_the_first_has_undone(copy: Path) -> None:
 def test_a_rollback_may_leave_out_what_undone_weights_have_sampled(copy: Path) -> None:
     rollback_command.main([*flags(copy), "--to", "step_1", "--leave_out"])
     assert [number for _, number in waiting(copy)] == [2, 3]  # those that the weights of step_1 have sampled
+
+
+def test_the_newest_checkpoint_keeps_what_its_own_weights_have_sampled(copy: Path) -> None:
+    learner = Learner.start(configure(copy, resume=True))
+    raw = next(iter(transitions_of(learner, copy)))
+    with opened(run_folder(copy), learner) as journal:
+        add(journal, ("robot_0", 101), raw)
+    rollback_command.main([*flags(copy), "--to", "step_3", "--leave_out"])
+    assert [number for _, number in waiting(copy)] == [101]  # 100 cannot be read.
+
+
+def transitions_of(learner: Learner, folder: Path) -> Iterator[bytes]:
+    """Returns stored transitions as if the weights of a learner had sampled them."""
+    for place in read_store(run_folder(folder) / "store" / "journal").records:
+        message = deserialize_message(read_payload(place), msg.Transition)
+        message.chunk.policy_version = learner.policy_version
+        yield serialize_message(message)
+
+
+@pytest.mark.parametrize("damaged", ["metadata.json", "consumed.json"])
+@pytest.mark.parametrize("leave_out", [[], ["--leave_out"]])
+def test_a_run_whose_newest_checkpoint_is_damaged_is_taken_back_to_the_one_before(
+    copy: Path, damaged: str, leave_out: list[str]
+) -> None:
+    (Path(flags(copy)[2]) / "step_3" / damaged).write_text("{")
+    rollback_command.main([*flags(copy), "--to", "step_2", *leave_out])
+    assert [number for _, number in waiting(copy)] == ([4, 5] if leave_out else [4, 5, 100])
+
+
+def test_a_rollback_says_what_is_not_stored_any_more(copy: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    for path in list_segments(run_folder(copy) / "store" / "journal")[:3]:
+        path.unlink()
+    rollback_command.main([*flags(copy), "--to", "step_1"])
+    assert "1 transitions of the undone updates are not stored any more (run.max_disk)" in capsys.readouterr().out
 
 
 def test_a_rollback_to_a_checkpoint_that_is_not_there_names_those_that_are(copy: Path) -> None:

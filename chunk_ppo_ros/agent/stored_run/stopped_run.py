@@ -3,19 +3,35 @@
 from __future__ import annotations
 
 import contextlib
-from collections.abc import Iterator
+import queue
+from collections.abc import Iterator, Sequence
 from pathlib import Path
+from typing import Protocol
+
+from rosbags.serde import SerdeError
 
 from chunk_ppo_ros.agent.stored_run.run_folders import STORES, RunFolders
-from chunk_ppo_ros.core.consumption.consumed import Consumed
+from chunk_ppo_ros.core.consumption.chunk_ranges import ChunkKey
 from chunk_ppo_ros.core.errors import CheckpointError, UserError
 from chunk_ppo_ros.core.files.durable_folders import make_folder, sync_folder
+from chunk_ppo_ros.data.bags.bag_writer import load_types
 from chunk_ppo_ros.data.rollout_journal import NAME, RolloutJournal
+from chunk_ppo_ros.data.store import DamagedRecord
 from chunk_ppo_ros.model.checkpoints.checkpoint import Checkpoint
 from chunk_ppo_ros.model.checkpoints.step_folders import finished_checkpoints, newest_checkpoint
 
 UNDONE = "undone"
 """The name of the folder, among the checkpoints of a run, into which those after a rollback are moved."""
+
+_TRANSITION = "chunk_ppo_msgs/msg/Transition"
+
+
+class _Chunk(Protocol):
+    policy_version: int
+
+
+class _Transition(Protocol):
+    chunk: _Chunk
 
 
 def prune(run: RunFolders, *, max_bytes: int) -> list[Path]:
@@ -49,14 +65,14 @@ def roll_back(run: RunFolders, step: str, *, leave_out: bool) -> list[str]:
     Args:
         run: the run.
         step: the name of the checkpoint, such as step_20.
-        leave_out: whether those transitions are marked as ones that no update takes, but for those of the first undone
-            update, which the weights of the checkpoint have sampled.
+        leave_out: whether those transitions are marked as ones that no update takes, but for those that the weights of
+            the checkpoint have sampled.
 
     Returns:
         What was done, in lines.
 
     Raises:
-        UserError: when the run goes on, or does not have the checkpoint.
+        UserError: when the run goes on, or does not have the checkpoint, or it is damaged. A later one may be damaged.
         OSError: when a folder cannot be moved.
     """
     folders = finished_checkpoints(run.checkpoint_folder)
@@ -68,17 +84,19 @@ def roll_back(run: RunFolders, step: str, *, leave_out: bool) -> list[str]:
         )
     target, later = folders[names.index(step)], folders[names.index(step) + 1 :]
     checkpoint = Checkpoint.open(target)
-    newest = Checkpoint.open(folders[-1]).load_consumed()
-    if leave_out:
-        _leave_out(run, checkpoint, newest)
     with _journal(run, checkpoint) as journal:
-        waiting = len(journal.waiting())
+        if leave_out:
+            _leave_out(journal, checkpoint)
+        waiting, gone = len(journal.waiting()), _gone(journal, checkpoint, later)
         for folder in reversed(later):  # The newest goes first, so that the run may go on after any of these moves.
             _move(folder, run.checkpoint_folder / UNDONE)
-    return [
+    lines = [
         f"{len(later)} checkpoints after {step} are moved to {run.checkpoint_folder / UNDONE}",
         f"{waiting} stored transitions wait for an update; the run goes on from {step} when it is resumed",
     ]
+    if gone:
+        lines.append(f"{gone} transitions of the undone updates are not stored any more (run.max_disk)")
+    return lines
 
 
 @contextlib.contextmanager
@@ -93,21 +111,47 @@ def _journal(run: RunFolders, checkpoint: Checkpoint) -> Iterator[RolloutJournal
         journal.close()
 
 
-def _leave_out(run: RunFolders, checkpoint: Checkpoint, newest: Consumed) -> None:
+def _leave_out(journal: RolloutJournal, checkpoint: Checkpoint) -> None:
     """Marks the waiting transitions that later weights than those of a checkpoint have sampled.
 
     Raises:
         OSError: when a mark cannot be stored.
+        UserError: when the definitions of messages are not installed.
     """
-    following = newest.updates.get(checkpoint.policy_version + 1)
-    kept = set(following.chunks) if following else set()
-    results: list[OSError | None] = []
-    with _journal(run, checkpoint) as journal:
-        for key in journal.waiting():
-            if key not in kept:
-                journal.leave_out(key, f"the run was taken back to {checkpoint.root.name}", results.append)
-    for error in filter(None, results):
-        raise error
+    results: queue.SimpleQueue[OSError | None] = queue.SimpleQueue()
+    later = _sampled_later(journal, checkpoint.policy_version)
+    for key in later:
+        journal.leave_out(key, f"the run was taken back to {checkpoint.root.name}", results.put)
+    for error in [results.get() for _ in later]:
+        if error is not None:
+            raise error
+
+
+def _sampled_later(journal: RolloutJournal, version: int) -> list[ChunkKey]:
+    """Returns the waiting transitions that weights after a version have sampled, or that cannot be read."""
+    try:
+        types = load_types([_TRANSITION])
+    except FileNotFoundError as error:
+        raise UserError(f"{error}; install the messages of this package, as `make setup` does") from error
+    found = []
+    for key in journal.waiting():
+        with contextlib.suppress(DamagedRecord, SerdeError):
+            raw = journal.read(key)
+            message: _Transition = types.deserialize_cdr(raw or b"", _TRANSITION)  # type: ignore[assignment]
+            if message.chunk.policy_version <= version:
+                continue
+        found.append(key)
+    return found
+
+
+def _gone(journal: RolloutJournal, checkpoint: Checkpoint, later: Sequence[Path]) -> int:
+    """Returns how many transitions of undone updates are not stored, as the newest later checkpoint knows them."""
+    before, stored = checkpoint.load_consumed().chunks, set(journal.keys())
+    for folder in reversed(later):
+        with contextlib.suppress(CheckpointError):  # A damaged checkpoint is a reason for a rollback.
+            undone = Checkpoint.open(folder).load_consumed().chunks
+            return sum(key not in before and key not in stored for key in undone)
+    return 0
 
 
 def _move(folder: Path, target: Path) -> None:
