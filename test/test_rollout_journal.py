@@ -175,13 +175,13 @@ def test_the_oldest_files_are_removed_but_none_that_an_update_needs(tmp_path: Pa
     journal = opened(tmp_path, segment_bytes=1)  # a file for each record
     add(journal, *range(6))
     assert journal.remove_oldest(max_bytes=0) == []
-    journal.mark_consumed(consumed(0, 1, 3))
+    journal.mark_consumed(consumed(0, 1, 3).after(2, []))
     sizes = journal.remove_oldest(max_bytes=10**9)
     assert sizes == []
     assert len(journal.remove_oldest(max_bytes=0)) == 2  # Number 2 waits.
     assert waiting(journal) == [2, 4, 5]
     assert journal.read((ROBOT, 0)) is None and journal.has((ROBOT, 0))
-    journal.mark_consumed(consumed(*range(6)))
+    journal.mark_consumed(consumed(*range(6)).after(2, []))
     assert len(journal.remove_oldest(max_bytes=0)) == 3  # The newest file stays.
     journal.close()
     assert opened_and_closed(tmp_path, consumed(0)).next_sequence_number(ROBOT) == 6

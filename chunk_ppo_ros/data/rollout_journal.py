@@ -53,7 +53,7 @@ class RolloutJournal:
         self._lock = threading.Lock()
         self._closing = threading.Lock()
         self._index = JournalIndex()
-        self._consumed = NOTHING_CONSUMED.chunks
+        self._consumed = NOTHING_CONSUMED
 
     def open(self) -> Contents:
         """Locks the folder, so that no other process writes it, and returns what it holds.
@@ -82,7 +82,7 @@ class RolloutJournal:
         self._commit = GroupCommit(self._store)
         with self._lock:
             self._index = JournalIndex.of(self._contents, run_id)
-            self._consumed = consumed.chunks
+            self._consumed = consumed
         self._contents = Contents()
 
     def add(self, key: ChunkKey, message: bytes, on_durable: OnDurable) -> None:
@@ -119,12 +119,12 @@ class RolloutJournal:
     def mark_consumed(self, consumed: Consumed) -> None:
         """Takes note of what the run has trained on, when the checkpoint that says so is on disk."""
         with self._lock:
-            self._consumed = consumed.chunks
+            self._consumed = consumed
 
     def waiting(self) -> tuple[ChunkKey, ...]:
         """Returns the stored transitions that no update took and that are not left out, by sender and number."""
         with self._lock:
-            consumed, left_out = self._consumed, self._index.left_out
+            consumed, left_out = self._consumed.chunks, self._index.left_out
             return tuple(sorted(key for key in self._index.places if key not in consumed and key not in left_out))
 
     def keys(self) -> tuple[ChunkKey, ...]:
@@ -134,11 +134,11 @@ class RolloutJournal:
 
     def is_consumed(self, key: ChunkKey) -> bool:
         """Returns whether the run has trained on a transition."""
-        return key in self._consumed
+        return key in self._consumed.chunks
 
     def has(self, key: ChunkKey) -> bool:
         """Returns whether a transition was accepted before: it is stored, or the run has trained on it."""
-        return key in self._index.places or key in self._consumed
+        return key in self._index.places or key in self._consumed.chunks
 
     def is_left_out(self, key: ChunkKey) -> bool:
         """Returns whether no update takes a transition, because `leave_out` said so."""
@@ -165,7 +165,7 @@ class RolloutJournal:
     def next_sequence_number(self, sender: str) -> int:
         """Returns a number above all numbers of a sender that the journal or the run's updates have seen."""
         with self._lock:
-            highest = self._consumed.highest(sender), self._index.newest.get(sender)
+            highest = self._consumed.chunks.highest(sender), self._index.newest.get(sender)
         return max((number for number in highest if number is not None), default=-1) + 1
 
     def newest(self, sender: str) -> ChunkKey | None:
@@ -177,7 +177,8 @@ class RolloutJournal:
     def remove_oldest(self, *, max_bytes: int) -> list[Path]:
         """Removes the oldest files until the rest is no larger than a budget, and returns their paths.
 
-        A file with a transition that waits for an update stays, and so do all later files and the newest one.
+        A file stays with a transition that waits for an update, or that the newest update took, and so do all later
+        files and the newest one. So a run whose newest checkpoint is damaged goes on from the one before without loss.
 
         Args:
             max_bytes: the budget, bytes.
@@ -187,9 +188,10 @@ class RolloutJournal:
         """
         if self._store.num_bytes <= max_bytes:
             return []
-        waiting = self.waiting()
+        needed = {*self.waiting(), *self._consumed.newest_update}
         with self._lock:
-            needed = min((self._index.places[key].index for key in waiting), default=2**64)
+            places = self._index.places
+            first_needed = min((places[key].index for key in needed if key in places), default=2**64)
         paths = list_segments(self.folder)
         total, before = self._store.num_bytes, 0
         for path, following in itertools.pairwise(paths):
@@ -197,7 +199,7 @@ class RolloutJournal:
                 break
             total -= path.stat().st_size
             before = first_index_of(following)
-        return self._store.remove_segments(min(before, needed))
+        return self._store.remove_segments(min(before, first_needed))
 
     def close(self) -> None:
         """Stores what waits, and frees the folder. A journal that is not open stays so.

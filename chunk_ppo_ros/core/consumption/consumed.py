@@ -66,6 +66,11 @@ class Consumed:
         last = next_sequence_number - 1
         return cls(ChunkRanges({DEFAULT_SENDER: ((0, last),)} if last >= 0 else {}))
 
+    @property
+    def newest_update(self) -> tuple[ChunkKey, ...]:
+        """The chunks of the newest update in their order; none where no update has a manifest."""
+        return self.updates[max(self.updates)].chunks if self.updates else ()
+
     def after(self, version: int, chunks: Iterable[ChunkKey], *, num_processors: int = 0) -> Consumed:
         """Returns the record after an update.
 
