@@ -133,6 +133,19 @@ def test_another_run_in_the_same_folder_does_not_count_and_stays_on_disk(tmp_pat
     assert waiting(opened_and_closed(tmp_path, NOTHING_CONSUMED, run_id="before")) == [0, 1]
 
 
+@pytest.mark.parametrize("offset", [3, 40])
+def test_a_damaged_header_of_a_file_loses_no_transition(tmp_path: Path, offset: int) -> None:
+    journal = opened(tmp_path)
+    add(journal, 0, 1, 2)
+    journal.close()
+    (segment,) = tmp_path.glob("*.log")
+    data = bytearray(segment.read_bytes())
+    data[offset] ^= 1
+    segment.write_bytes(data)
+    again = opened_and_closed(tmp_path, consumed(0))
+    assert waiting(again) == [1, 2] and again.read((ROBOT, 1)) == b"robot_0 1"
+
+
 def test_a_transition_that_is_stored_twice_counts_once(tmp_path: Path) -> None:
     journal = opened(tmp_path)
     add(journal, 3)

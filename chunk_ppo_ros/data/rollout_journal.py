@@ -247,11 +247,15 @@ class JournalIndex:
 
     @classmethod
     def of(cls, contents: Contents, run_id: str) -> JournalIndex:
-        """Returns the index of the records of a run."""
+        """Returns the index of the records of a run.
+
+        Where the header of a file is damaged, its records count too, after all others. A transition of another run among
+        them is recognized when it is read.
+        """
         index = cls()
-        for place in contents.records:
-            if place.run_id == run_id:
-                index.add(place)
+        of_run = [place for place in contents.records if place.may_be_of(run_id)]
+        for place in sorted(of_run, key=lambda place: place.run_id != run_id):
+            index.add(place)
         return index
 
     def add(self, place: RecordPlace) -> None:

@@ -83,7 +83,7 @@ class RecordPlace:
         segment: the file.
         offset: where the record begins in the file, bytes.
         length: the length of the payload, bytes.
-        run_id: the run that the segment was written for.
+        run_id: the run that the segment was written for; empty where no run was known, or its header is damaged.
     """
 
     index: int
@@ -92,6 +92,10 @@ class RecordPlace:
     offset: int
     length: int
     run_id: str
+
+    def may_be_of(self, run_id: str) -> bool:
+        """Returns whether the record is of a run, as far as its segment says it."""
+        return self.run_id in ("", run_id)
 
     @property
     def payload_offset(self) -> int:

@@ -112,7 +112,7 @@ class PolicyStore:
             return StoredRollout()
         progress = decode_progress(self._store.read(places[-1]))
         self._run_id = progress.run_id
-        self._restore(place for place in contents.records if place.run_id in ("", progress.run_id))
+        self._restore(place for place in contents.records if place.may_be_of(progress.run_id))
         in_flight = (InFlight(number, one.episode, one.policy_version) for number, one in self.chunks.items())
         stored = StoredRollout.restore(
             progress,

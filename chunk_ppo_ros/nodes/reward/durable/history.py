@@ -48,7 +48,7 @@ def read_history(folder: pathlib.Path, run_id: str) -> History:
         UserError: when the progress was written by another version of this package.
     """
     contents = read_store(folder)
-    places = [place for place in contents.records if place.run_id == run_id]
+    places = [place for place in contents.records if place.may_be_of(run_id)]
     progress = next((place for place in reversed(places) if place.key.kind == PROGRESS), None)
     damages = tuple(str(hole) for hole in contents.holes)
     if progress is None:
