@@ -92,14 +92,12 @@ def test_numbers_of_several_robots_are_kept_apart(tmp_path: Path) -> None:
     assert journal.read(("robot_1", 0)) == b"robot_1 0"
     assert journal.next_sequence_number(ROBOT) == 2
     assert journal.next_sequence_number("robot_1") == 6
-    assert journal.newest("robot_1") == ("robot_1", 5)
     journal.close()
 
 
 def test_the_next_number_is_above_all_that_were_seen(tmp_path: Path) -> None:
     journal = opened(tmp_path, consumed(*range(8)))
     assert (journal.next_sequence_number(ROBOT), journal.next_sequence_number("robot_1")) == (8, 0)
-    assert journal.newest(ROBOT) is None
     add(journal, 20)
     journal.close()
     assert opened_and_closed(tmp_path, consumed(0, 1)).next_sequence_number(ROBOT) == 21

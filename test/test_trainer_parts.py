@@ -302,6 +302,24 @@ def test_a_run_that_went_back_takes_each_transition_when_it_has_reached_its_vers
     assert rollouts.aside == []
 
 
+def test_a_run_that_went_far_back_goes_on_after_its_highest_numbers(journal: RolloutJournal) -> None:
+    store(journal, *(sent(number, version=4, episode=3 * number) for number in range(2, 1500)))
+    announcement = Rollouts(journal).run.announcement(stamp=0)
+    assert (announcement.next_sequence_number, announcement.next_episode) == (1500, 4498)
+
+
+def test_a_run_that_went_back_beyond_what_is_stored_goes_on_after_its_highest_numbers(tmp_path: pathlib.Path) -> None:
+    journal = RolloutJournal(tmp_path / "pruned", segment_bytes=1)
+    journal.open()
+    journal.begin_run("run", NOTHING_CONSUMED)
+    store(journal, sent(2), sent(5000, version=4, episode=5000), sent(5001, version=4, episode=5001))
+    journal.mark_consumed(NOTHING_CONSUMED.after(1, [("robot_0", 2)]).after(2, []))
+    assert len(journal.remove_oldest(max_bytes=0)) == 1
+    announcement = Rollouts(journal).run.announcement(stamp=0)
+    assert (announcement.next_sequence_number, announcement.next_episode) == (5002, 5002)
+    journal.close()
+
+
 def test_a_rollout_takes_no_more_than_it_needs_and_the_rest_waits(node: FakeNode, journal: RolloutJournal) -> None:
     store(journal, *(sent(number) for number in (2, 3, 4)))
     rollouts = Rollouts(journal)

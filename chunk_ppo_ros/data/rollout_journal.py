@@ -168,11 +168,10 @@ class RolloutJournal:
             highest = self._consumed.chunks.highest(sender), self._index.newest.get(sender)
         return max((number for number in highest if number is not None), default=-1) + 1
 
-    def newest(self, sender: str) -> ChunkKey | None:
-        """Returns the stored transition of a sender with the highest number, or None without any."""
-        with self._lock:
-            number = self._index.newest.get(sender)
-        return None if number is None else (sender, number)
+    @property
+    def is_pruned(self) -> bool:
+        """Whether the oldest files were removed, so that the journal does not begin with its first record."""
+        return any(first_index_of(path) > 0 for path in list_segments(self.folder)[:1])
 
     def remove_oldest(self, *, max_bytes: int) -> list[Path]:
         """Removes the oldest files until the rest is no larger than a budget, and returns their paths.
@@ -249,8 +248,8 @@ class JournalIndex:
     def of(cls, contents: Contents, run_id: str) -> JournalIndex:
         """Returns the index of the records of a run.
 
-        Where the header of a file is damaged, its records count too, after all others. A transition of another run among
-        them is recognized when it is read.
+        Where the header of a file is damaged, its records count too, after all others. A transition of another run
+        among them is recognized when it is read.
         """
         index = cls()
         of_run = [place for place in contents.records if place.may_be_of(run_id)]

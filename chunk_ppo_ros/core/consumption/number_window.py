@@ -19,12 +19,15 @@ class NumberWindow:
         largest_jump: the largest step by which a number may be ahead of the known ones.
         next_sequence_number: the number that follows the newest chunk that was trained on.
         next_episode: the number that follows its episode.
+
+    Attributes:
+        largest_jump: the largest step by which a number may be ahead of the known ones.
     """
 
     def __init__(
         self, senders: tuple[str, ...], *, largest_jump: int, next_sequence_number: int = 0, next_episode: int = 0
     ) -> None:
-        self._largest_jump = largest_jump
+        self.largest_jump = largest_jump
         self._next_numbers = dict.fromkeys(senders, next_sequence_number)
         self._next_episodes = dict.fromkeys(senders, next_episode)
 
@@ -56,7 +59,7 @@ class NumberWindow:
         """Records the numbers of stored chunks, in ascending order. One that jumps over many others is ignored."""
         for sender, number in sorted(chunks):
             following = self._next_numbers.get(sender)
-            if following is not None and following <= number <= following + self._largest_jump:
+            if following is not None and following <= number <= following + self.largest_jump:
                 self._next_numbers[sender] = number + 1
 
     def note_episode(self, sender: str, episode: int) -> None:
@@ -65,12 +68,12 @@ class NumberWindow:
         Episodes may go by without a chunk, so that the next transition is of a much later one.
         """
         following = self._next_episodes.get(sender)
-        if following is not None and following <= episode <= following + self._largest_jump:
+        if following is not None and following <= episode <= following + self.largest_jump:
             self._next_episodes[sender] = episode + 1
 
     def _check(self, name: str, number: int, following: int) -> None:
-        if number > following + self._largest_jump:
+        if number > following + self.largest_jump:
             raise ValueError(
-                f"{name} must be at most {following + self._largest_jump} (run.max_number_jump {self._largest_jump} "
+                f"{name} must be at most {following + self.largest_jump} (run.max_number_jump {self.largest_jump} "
                 f"beyond {following}, which would be next), got {number}; raise the setting where the number is right"
             )

@@ -7,7 +7,7 @@ from collections.abc import Callable
 from chunk_ppo_msgs import msg
 
 from chunk_ppo_ros.core.consumption.chunk_ranges import ChunkKey
-from chunk_ppo_ros.core.types import ChunkId
+from chunk_ppo_ros.core.consumption.number_window import NumberWindow
 from chunk_ppo_ros.data.rollout_journal import RolloutJournal
 from chunk_ppo_ros.data.store import DamagedRecord
 from chunk_ppo_ros.nodes.trainer.acknowledgment import Acknowledgment
@@ -34,7 +34,6 @@ class StoredTransitions:
         self._journal = journal
         self._leave_out = leave_out
         self._versions: dict[ChunkKey, int] = {}  # the versions of those that wait for a later one
-        self._next_episodes: dict[str, int] = {}  # by sender
 
     def fill(self, buffer: RolloutBuffer) -> list[str]:
         """Gives a rollout the transitions that wait for it, and returns why others are left out.
@@ -77,17 +76,22 @@ class StoredTransitions:
         buffer.accept(judged)
         return raw, ""
 
-    def next_episode(self, sender: str) -> int:
-        """Returns a number above that of the newest episode of a sender of which a transition is stored, or 0."""
-        if sender not in self._next_episodes:
-            newest = self._journal.newest(sender)
-            message = None if newest is None else self._message(newest)
-            self._next_episodes[sender] = 0 if message is None else message.chunk.episode + 1
-        return self._next_episodes[sender]
+    def follow(self, window: NumberWindow, sender: str) -> None:
+        """Moves a window on to the numbers of the stored transitions of a sender.
 
-    def note(self, id: ChunkId) -> None:
-        """Takes note of a transition that was stored."""
-        self._next_episodes[id.sender] = max(self.next_episode(id.sender), id.episode + 1)
+        They may be far beyond those of the checkpoint, where the run went back to it. Some transitions are read, so
+        that the window can follow their episodes. Where a budget of the disk has removed the oldest ones, the first
+        that is left counts as it is.
+        """
+        keys, following = self._journal.keys(), window.next_sequence_number(sender)
+        later = sorted(key for key in keys if key[0] == sender and key[1] >= following)
+        chosen = dict.fromkeys([*later[:: max(1, window.largest_jump // 8)], *later[-1:]])
+        ids = [conversions.chunk_id(message.chunk) for key in chosen if (message := self._message(key)) is not None]
+        if ids and self._journal.is_pruned:
+            window.note(ids[0])
+        window.note_stored(keys)
+        for id in ids:
+            window.note_episode(sender, id.episode)
 
     def known(self, message: msg.Transition) -> Acknowledgment | None:
         """Returns the answer to a transition that was accepted before, or None where it is new."""

@@ -64,9 +64,7 @@ class TrainingRun:
         self.stored = StoredTransitions(self.journal, self.leave_out)
         self.intake = TransitionIntake(self.journal, self.stored, self.set_aside, self.hand_over)
         self.failed_updates = FailedUpdates(self.num_required)
-        window = self.checks.window
-        window.note_stored(self.journal.keys())
-        window.note_episode(DEFAULT_SENDER, self.stored.next_episode(DEFAULT_SENDER) - 1)
+        self.stored.follow(self.checks.window, DEFAULT_SENDER)
         self.buffer = self._empty_buffer()
 
     @property

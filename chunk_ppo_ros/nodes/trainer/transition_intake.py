@@ -67,7 +67,6 @@ class TransitionIntake:
     def _accept(self, buffer: RolloutBuffer, raw: bytes, transition: Transition, answer: Answer) -> None:
         def on_durable(error: OSError | None) -> None:
             if error is None:
-                self._stored.note(transition.id)
                 answer(buffer.accept(transition))
             else:
                 buffer.release(transition)
