@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import json
+import os
 import resource
 import shutil
 from collections.abc import Callable, Iterator
@@ -240,6 +241,24 @@ def test_interrupted_save_is_removed_by_the_next(tmp_path: Path, save: Callable[
     (leftover / "half").touch()
     save(5)
     assert sorted(child.name for child in (tmp_path / "run").iterdir()) == ["step_5"]
+
+
+def test_a_leftover_that_cannot_be_removed_hinders_only_its_own_version(
+    tmp_path: Path, save: Callable[[int], Path], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    leftover = tmp_path / "run" / ".unfinished_step_4"
+    leftover.mkdir(parents=True)
+    remove = os.rmdir
+
+    def refuse(path: Any, **places: Any) -> None:
+        if os.fspath(path).endswith(leftover.name):
+            raise PermissionError(13, "Permission denied", str(path))
+        remove(path, **places)
+
+    monkeypatch.setattr(os, "rmdir", refuse)
+    assert save(5).is_dir()
+    with pytest.raises(CheckpointError, match=r"step_4 cannot be written: .*\.unfinished_step_4"):
+        save(4)
 
 
 def test_finished_checkpoint_is_never_overwritten(save: Callable[[int], Path]) -> None:

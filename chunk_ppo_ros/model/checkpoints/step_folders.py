@@ -20,9 +20,12 @@ def step_folder(directory: Path, version: int) -> Path:
 
 
 def remove_unfinished(directory: Path) -> None:
-    """Removes the folders that an interrupted save or removal left."""
+    """Removes the folders that an interrupted save or removal left.
+
+    One that cannot be removed stays. It hinders only a save of the same version, which says so.
+    """
     for leftover in directory.glob(f"{atomic_folder.UNFINISHED}{_PREFIX}*"):
-        shutil.rmtree(leftover)
+        shutil.rmtree(leftover, ignore_errors=True)
 
 
 def newest_checkpoint(directory: Path) -> Path | None:
