@@ -14,8 +14,10 @@ from rclpy.serialization import deserialize_message, serialize_message
 
 from chunk_ppo_ros.agent.actor import Actor
 from chunk_ppo_ros.agent.learner import Learner
-from chunk_ppo_ros.config import RunConfig, TrainConfig
+from chunk_ppo_ros.agent.stored_run.run_folders import RunFolders
+from chunk_ppo_ros.config import TrainConfig
 from chunk_ppo_ros.core.consumption.consumed import NOTHING_CONSUMED
+from chunk_ppo_ros.core.errors import UserError
 from chunk_ppo_ros.core.types import Transition
 from chunk_ppo_ros.data.rollout_journal import RolloutJournal
 from chunk_ppo_ros.data.store import read_payload, read_store
@@ -74,8 +76,8 @@ def trained(tmp_path_factory: pytest.TempPathFactory) -> Path:
     return folder
 
 
-def run_of(folder: Path) -> RunConfig:
-    return RunConfig(run_dir=str(folder / "runs"), checkpoint_root=str(folder / "checkpoints"))
+def run_of(folder: Path) -> RunFolders:
+    return RunFolders(folder / "runs" / "debug", folder / "checkpoints" / "debug")
 
 
 def segments(folder: Path) -> list[Path]:
@@ -83,8 +85,7 @@ def segments(folder: Path) -> list[Path]:
 
 
 def test_all_updates_give_the_same_bits_again(trained: Path, capsys: pytest.CaptureFixture[str]) -> None:
-    places = ["--run_dir", str(trained / "runs"), "--checkpoint_root", str(trained / "checkpoints")]
-    assert main(["debug", *places]) == 0
+    assert main([str(trained / "runs" / "debug")]) == 0
     (line,) = capsys.readouterr().out.splitlines()
     assert line.startswith("replay: versions 1 to 2 of debug-")
     assert ", made again from 8 transitions, have equal weights (sha256 " in line
@@ -121,8 +122,17 @@ def test_it_begins_where_all_transitions_are_stored(trained: Path, tmp_path: Pat
         replay(run_of(folder))
 
 
+def test_the_checkpoints_may_be_elsewhere(trained: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    folder = shutil.copytree(trained, tmp_path / "copy")
+    moved = (folder / "checkpoints" / "debug").rename(tmp_path / "moved")
+    monkeypatch.chdir(folder)
+    assert main(["debug", "--checkpoints", str(moved)]) == 0
+    with pytest.raises(UserError, match=r"a run must be a folder with stores, .* got 'other'; the runs here are debug"):
+        main(["other"])
+
+
 def test_what_cannot_be_made_again_is_said(trained: Path, tmp_path: Path) -> None:
-    with pytest.raises(ReplayError, match=r"a run must have a checkpoint, got none in .*; name another run"):
+    with pytest.raises(ReplayError, match=r"a run must have a checkpoint, got none in .*; name the folder of"):
         replay(run_of(tmp_path))
     folder = shutil.copytree(trained, tmp_path / "copy")
     for version in range(NUM_UPDATES):

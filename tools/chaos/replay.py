@@ -17,8 +17,7 @@ def weights_equal(folder: Path, environment: Mapping[str, str]) -> bool:
         folder: the folder of everything that the run has written.
         environment: the variables of the process.
     """
-    command = [sys.executable, "-m", "chunk_ppo_ros", "replay", RUN]
-    places = ["--run_dir", str(folder / "runs"), "--checkpoint_root", str(folder / "checkpoints")]
-    done = subprocess.run([*command, *places], env=dict(environment), capture_output=True, text=True, check=False)
+    command = [sys.executable, "-m", "chunk_ppo_ros", "replay", str(folder / "runs" / RUN)]
+    done = subprocess.run(command, env=dict(environment), capture_output=True, text=True, check=False)
     print((done.stdout + done.stderr).strip(), flush=True)
     return done.returncode == 0

@@ -7,7 +7,7 @@ from pathlib import Path
 
 from chunk_ppo_ros.agent.stored_run.export_bags import export_run
 from chunk_ppo_ros.agent.stored_run.listing import list_stores, verify_stores
-from chunk_ppo_ros.agent.stored_run.run_folders import RunFolders
+from chunk_ppo_ros.agent.stored_run.run_folders import CHECKPOINTS_HELP, RUN_HELP, RunFolders
 from chunk_ppo_ros.agent.stored_run.stopped_run import prune
 from chunk_ppo_ros.config.flags import FlagParser
 from chunk_ppo_ros.core.errors import UserError
@@ -20,10 +20,8 @@ def main(arguments: Sequence[str]) -> int:
     """Runs `python -m chunk_ppo_ros store ACTION RUN`. `verify` returns 1 where something is damaged."""
     parser = FlagParser(prog="chunk_ppo_ros store", description=__doc__)
     parser.add_argument("action", choices=ACTIONS, help="what to do")
-    parser.add_argument("run", help="folder of the run, such as runs/mine, or its name below runs/")
-    parser.add_argument(
-        "--checkpoints", dest="checkpoint_folder", default="", help="for prune: folder of the run's checkpoints"
-    )
+    parser.add_argument("run", help=RUN_HELP)
+    parser.add_argument("--checkpoints", dest="checkpoint_folder", default="", help=f"for prune: {CHECKPOINTS_HELP}")
     parser.add_argument(
         "--max_disk", type=float, dest="size", help="for prune: size that the transitions may have, GiB"
     )

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
-from chunk_ppo_ros.agent.stored_run.run_folders import RunFolders
+from chunk_ppo_ros.agent.stored_run.run_folders import CHECKPOINTS_HELP, RUN_HELP, RunFolders
 from chunk_ppo_ros.agent.stored_run.stopped_run import roll_back
 from chunk_ppo_ros.config.flags import FlagParser
 from chunk_ppo_ros.core.errors import UserError
@@ -13,13 +13,13 @@ from chunk_ppo_ros.core.errors import UserError
 def main(arguments: Sequence[str]) -> int:
     """Runs `python -m chunk_ppo_ros rollback RUN --to step_N`."""
     parser = FlagParser(prog="chunk_ppo_ros rollback", description=__doc__)
-    parser.add_argument("run", help="folder of the run, such as runs/mine, or its name below runs/")
+    parser.add_argument("run", help=RUN_HELP)
     parser.add_argument("--to", required=True, help="name of the checkpoint, such as step_20")
     parser.add_argument(
         "--checkpoints",
         dest="checkpoint_folder",
         default="",
-        help="folder of the run's checkpoints; else checkpoints/RUN",
+        help=CHECKPOINTS_HELP,
     )
     parser.add_argument(
         "--leave_out",

@@ -9,7 +9,6 @@ from __future__ import annotations
 import dataclasses
 import os
 from collections.abc import Sequence
-from pathlib import Path
 
 from chunk_ppo_msgs import msg
 from rclpy.serialization import deserialize_message
@@ -17,6 +16,7 @@ from rclpy.serialization import deserialize_message
 from chunk_ppo_ros.agent.learner import Learner
 from chunk_ppo_ros.agent.run_start.learner_state import LearnerState, initial_state
 from chunk_ppo_ros.agent.run_start.starting_checkpoint import OpenedCheckpoint
+from chunk_ppo_ros.agent.stored_run.run_folders import CHECKPOINTS_HELP, RUN_HELP, STORES, RunFolders
 from chunk_ppo_ros.config import RunConfig, TrainConfig
 from chunk_ppo_ros.config.flags import FlagParser
 from chunk_ppo_ros.core.consumption.chunk_ranges import ChunkKey
@@ -72,22 +72,24 @@ class StoredRun:
     """The checkpoints of a run that were kept, and its stored transitions.
 
     Args:
-        run: the names of the folders of the run.
+        run: the folders of the run.
 
     Raises:
         CheckpointError: when the run has no checkpoint, or one is damaged.
         OSError: when the journal cannot be read.
     """
 
-    def __init__(self, run: RunConfig) -> None:
-        self._run = run
+    def __init__(self, run: RunFolders) -> None:
         self.checkpoints = [Checkpoint.open(folder) for folder in finished_checkpoints(run.checkpoint_folder)]
         if not self.checkpoints:
-            raise ReplayError(f"a run must have a checkpoint, got none in {run.checkpoint_folder}; name another run")
+            raise ReplayError(
+                f"a run must have a checkpoint, got none in {run.checkpoint_folder}; name the folder of "
+                "the run's checkpoints by --checkpoints"
+            )
         newest = self.checkpoints[-1]
         self.run_id = newest.require_metadata().counters.run_id
         self.updates = newest.load_consumed().updates
-        self._index = JournalIndex.of(read_store(run.folder / "store" / NAME, check_payloads=False), self.run_id)
+        self._index = JournalIndex.of(read_store(run.folder / STORES / NAME, check_payloads=False), self.run_id)
 
     def first_checkpoint(self) -> int:
         """Returns the place of the oldest checkpoint from which all updates can be made again.
@@ -132,11 +134,11 @@ class StoredRun:
         return f"{len(missing)} transitions of version {version} are not stored, as {missing[0][0]} {missing[0][1]}"
 
 
-def replay(run: RunConfig) -> Replay:
+def replay(run: RunFolders) -> Replay:
     """Makes the updates of a run again, and compares the result with each checkpoint that was kept.
 
     Args:
-        run: the names of the folders of the run.
+        run: the folders of the run.
 
     Raises:
         UserError: when the updates cannot be made again.
@@ -181,12 +183,12 @@ def _settings_of_updates(stored: StoredRun, checkpoint: Checkpoint) -> TrainConf
 def main(arguments: Sequence[str]) -> int:
     """Runs `python -m chunk_ppo_ros replay RUN`, which prints one line. The exit status is 1 where weights differ."""
     parser = FlagParser(prog="chunk_ppo_ros replay", description=__doc__)
-    parser.add_argument("run", help="name of the run (--exp_name)")
-    parser.add_argument("--run_dir", default="runs", help="folder of metrics, plots and summaries")
-    parser.add_argument("--checkpoint_root", default="checkpoints", help="folder of checkpoint folders")
-    parser.add_argument("--checkpoint_dir", default="", help="checkpoint folder below checkpoint_root; empty is RUN")
+    parser.add_argument("run", help=RUN_HELP)
+    parser.add_argument("--checkpoints", dest="checkpoint_folder", default="", help=CHECKPOINTS_HELP)
     given = parser.parse_args(arguments)
-    places = {name: getattr(given, name) for name in ("run_dir", "checkpoint_root", "checkpoint_dir")}
-    result = replay(RunConfig(exp_name=Path(given.run).name, **places))
+    try:
+        result = replay(RunFolders.find(given.run, checkpoints=given.checkpoint_folder))
+    except OSError as error:
+        raise UserError(f"what {given.run} has stored cannot be read: {error}") from error
     print(result)
     return 0 if result.is_equal else 1
