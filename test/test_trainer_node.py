@@ -23,6 +23,7 @@ from chunk_ppo_ros.data.store import read_store
 from chunk_ppo_ros.model.checkpoints.consumed_file import read_consumed
 from chunk_ppo_ros.nodes.common.runner import EndOfRun
 from chunk_ppo_ros.nodes.trainer import run_loader, trainer_node
+from chunk_ppo_ros.nodes.trainer.versions import update_cycle
 from chunk_ppo_ros.nodes.wire import conversions, qos
 from chunk_ppo_ros.nodes.wire.arrays import time_to_ns
 from support.fake_learner import FakeLearner, make_transition
@@ -289,7 +290,7 @@ def test_an_episode_that_is_discarded_during_the_update_is_still_trained_on(grap
 def test_a_checkpoint_that_cannot_be_written_is_tried_again_before_the_version_is_announced(
     graph, journal, monkeypatch
 ):
-    monkeypatch.setattr(trainer_node, "SAVE_RETRY_PERIOD", 0.1)
+    monkeypatch.setattr(update_cycle, "SAVE_RETRY_PERIOD", 0.1)
     errors = CheckpointError("No space left on device"), OSError(28, "No space left on device", "/tmp/assets")
     FakeLearner.save_errors.extend(errors)
     send(graph, 0, 1, 2, 3)

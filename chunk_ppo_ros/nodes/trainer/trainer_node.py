@@ -12,12 +12,9 @@ from collections.abc import Sequence
 from typing import NoReturn
 
 from chunk_ppo_msgs import msg
-from rclpy.duration import Duration
 from rclpy.executors import SingleThreadedExecutor
 
-from chunk_ppo_ros.core.errors import UserError
 from chunk_ppo_ros.core.metrics import Metrics
-from chunk_ppo_ros.model.checkpoints.checkpoint import Checkpoint
 from chunk_ppo_ros.nodes.common import condition_table
 from chunk_ppo_ros.nodes.common.progress_bars import RolloutBar
 from chunk_ppo_ros.nodes.common.runner import EndOfRun, run_node
@@ -28,19 +25,16 @@ from chunk_ppo_ros.nodes.trainer.acknowledgment import Acknowledgment
 from chunk_ppo_ros.nodes.trainer.disk_budget import DiskBudget
 from chunk_ppo_ros.nodes.trainer.episode_reports import EpisodeReports
 from chunk_ppo_ros.nodes.trainer.handover import Handover
-from chunk_ppo_ros.nodes.trainer.intake.checks import IntakeChecks
-from chunk_ppo_ros.nodes.trainer.intake.failed_updates import UpdateFailed
 from chunk_ppo_ros.nodes.trainer.intake.set_aside import SetAside
 from chunk_ppo_ros.nodes.trainer.intake.transition_receiver import TransitionReceiver
 from chunk_ppo_ros.nodes.trainer.run_loader import LoadedRun, RunLoader
 from chunk_ppo_ros.nodes.trainer.training_log import TrainingLog
 from chunk_ppo_ros.nodes.trainer.training_run import TrainingRun
-from chunk_ppo_ros.nodes.wire import topics
+from chunk_ppo_ros.nodes.trainer.versions.announcer import Announcer
+from chunk_ppo_ros.nodes.trainer.versions.update_cycle import UpdateCycle
 from chunk_ppo_ros.reporting.report_writer import ReportWriter
 
 _SECTIONS = ("model", "ppo", "env", "episode", "chunk_length", "robot", "reward", "pretrain", "run")
-SAVE_RETRY_PERIOD = 10.0  # s, steady time
-_LAST_WORDS_TIMEOUT = Duration(seconds=2)
 
 
 class TrainerNode(WorkerNode):
@@ -51,14 +45,14 @@ class TrainerNode(WorkerNode):
         self._hand_over = Handover(self)
         self._loader = RunLoader(self.config)
         self._run: TrainingRun | None = None  # It exists from configuring to cleaning up.
-        self._saved_at = 0.0  # the time of the last attempt to save, s of steady time
         self._started_at = 0.0  # the start of the present rollout, s of steady time
         self._bar = RolloutBar()
         self._disk = DiskBudget(self)
         self._log = TrainingLog(self)
         self._report = ReportWriter(self.config.run.folder)
-        self._version_publisher = topics.POLICY_VERSION.create_publisher(self)
+        self._announcer = Announcer(self)
         self._acknowledger = Acknowledger(self, num_required=self.config.ppo.num_chunks_per_update)
+        self._updates = UpdateCycle(self, self._acknowledger, on_set_aside=self._on_set_aside, on_saved=self._on_saved)
         self._episodes = EpisodeReports(self, run_id=lambda: self._run_id, on_end=self._on_episode_end)
         self._set_aside = SetAside(self.config.run.folder / "store")
         self._receiver = TransitionReceiver(
@@ -115,10 +109,8 @@ class TrainerNode(WorkerNode):
         self._disk.tell()
         for finding in loaded.findings:
             self.get_logger().error(f"the journal is damaged: {finding}")
-        num_required = self.config.ppo.num_chunks_per_update
         self._set_aside.begin_run(loaded.learner.run_id)
-        checks = IntakeChecks.of(self.config, loaded.learner.counters, loaded.learner.check)
-        run = TrainingRun(loaded.learner, num_required, loaded.journal, self._set_aside, self._hand_over, checks)
+        run = TrainingRun.of(loaded, self.config, self._set_aside, self._hand_over)
         run.begin_rollout(self.get_logger())
         return run
 
@@ -192,48 +184,15 @@ class TrainerNode(WorkerNode):
     def _update_if_complete(self, run: TrainingRun) -> None:
         if run.is_updating or not run.buffer.is_complete:
             return
-        run.is_updating = True
         self._bar.close()
-        transitions = run.buffer.transitions[: run.buffer.num_required]
-        rollout_time = time.monotonic() - self._started_at
-        self.submit(
-            lambda: run.update(transitions, rollout_time=rollout_time), lambda outcome: self._on_updated(run, outcome)
-        )
+        self._updates.begin(run, rollout_time=time.monotonic() - self._started_at)
 
-    def _on_updated(self, run: TrainingRun, outcome: Outcome[Metrics]) -> None:
-        try:
-            run.unsaved_metrics = outcome.result()
-        except UpdateFailed as failure:
-            run.is_updating = False
-            self._on_update_failed(run, failure)
-            return
-        run.failed_updates.succeeded()
-        self.clear_condition(condition_table.UPDATE_FAILED)
-        self.clear_condition(condition_table.TRANSITIONS_SET_ASIDE)
-        self._save(run, run.unsaved_metrics)
-
-    def _on_update_failed(self, run: TrainingRun, failure: UpdateFailed) -> None:
-        """Sets aside what an update failed because of, and fills the rollout up again; else the run waits for help."""
-        offenders = run.set_offenders_aside(failure, self.get_logger())
-        if not offenders:
-            reason = f"{run.failed_updates.why_paused}{failure}"
-            self.raise_condition(condition_table.UPDATE_FAILED, version=run.buffer.version, reason=reason)
-            return
-        self._acknowledger.report_offenders(offenders, run.buffer)
+    def _on_set_aside(self, run: TrainingRun) -> None:
         if self.is_active:
             self._collect(run)
 
-    def _save(self, run: TrainingRun, metrics: Metrics) -> None:
-        self._saved_at = time.monotonic()
-        self.submit(run.learner.save, lambda outcome: self._on_saved(run, metrics, outcome))
-
-    def _on_saved(self, run: TrainingRun, metrics: Metrics, outcome: Outcome[Checkpoint]) -> None:
-        try:
-            outcome.result()
-        except (UserError, OSError) as error:
-            self.raise_condition(condition_table.CHECKPOINT_NOT_STORED, reason=str(error))
-            return
-        self.clear_condition(condition_table.CHECKPOINT_NOT_STORED)
+    def _on_saved(self, run: TrainingRun, metrics: Metrics) -> None:
+        """Writes the metrics of a version that is on disk, and begins the rollout of it."""
         refused = Metrics(
             {
                 "transitions/refused": float(run.buffer.num_refused),
@@ -252,25 +211,14 @@ class TrainerNode(WorkerNode):
     def watch(self) -> None:
         """Looks whether other nodes publish transitions, and tries again to save an update that could not be saved."""
         self._receiver.watch()
-        run = self._run
-        if run is None or run.unsaved_metrics is None or self.is_working:
-            return
-        if time.monotonic() - self._saved_at >= SAVE_RETRY_PERIOD:
-            self._save(run, run.unsaved_metrics)
+        if self._run is not None:
+            self._updates.save_again(self._run)
 
     # The methods below announce versions and begin rollouts.
 
-    def _announce(self, run: TrainingRun) -> None:
-        self._version_publisher.publish(run.announcement(stamp=self.get_clock().now().nanoseconds))
-
     def _announce_count(self, run: TrainingRun | None) -> None:
-        """Announces the version again, because the number of transitions that it has is another one.
-
-        A policy_node that starts later hears the newest announcement, and none of the acknowledgments before. While an
-        update is made, the worker thread changes what an announcement tells, and the number stays as it is.
-        """
-        if self.is_active and run is not None and run is self._run and not run.is_updating:
-            self._announce(run)
+        if run is not None and run is self._run:
+            self._announcer.announce_count(run)
 
     def _start_rollout(self, run: TrainingRun) -> None:
         self._started_at = time.monotonic()
@@ -278,7 +226,7 @@ class TrainerNode(WorkerNode):
 
     def _collect(self, run: TrainingRun) -> None:
         """Announces the version and how many transitions of it are here, and updates if these are enough."""
-        self._announce(run)
+        self._announcer.announce(run)
         if run.is_finished:
             self.get_logger().info("training has reached its end")
             self.submit(self._report.close, self._on_report)
@@ -291,7 +239,7 @@ class TrainerNode(WorkerNode):
             outcome.result()
         except OSError as error:
             self.get_logger().error(f"the report cannot be written: {error}")
-        self._version_publisher.wait_for_all_acked(_LAST_WORDS_TIMEOUT)
+        self._announcer.wait_until_heard()
         raise EndOfRun(0 if self._run is None else self._run.exit_code(self.get_logger()))
 
     def _open_bar(self, run: TrainingRun) -> None:

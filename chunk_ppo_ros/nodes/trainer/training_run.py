@@ -12,6 +12,7 @@ from rclpy.serialization import serialize_message
 
 from chunk_ppo_ros.agent.learner import Learner
 from chunk_ppo_ros.agent.offenders import Offender
+from chunk_ppo_ros.config import TrainConfig
 from chunk_ppo_ros.core.consumption.chunk_ranges import ChunkKey
 from chunk_ppo_ros.core.errors import FRESH_UNASKED
 from chunk_ppo_ros.core.metrics import Metrics
@@ -21,6 +22,7 @@ from chunk_ppo_ros.nodes.common.progress_bars import update_bar
 from chunk_ppo_ros.nodes.trainer.intake.checks import IntakeChecks
 from chunk_ppo_ros.nodes.trainer.intake.failed_updates import FailedUpdates, UpdateFailed, updated
 from chunk_ppo_ros.nodes.trainer.rollout_buffer import RolloutBuffer
+from chunk_ppo_ros.nodes.trainer.run_loader import LoadedRun
 from chunk_ppo_ros.nodes.trainer.stored_transitions import StoredTransitions
 from chunk_ppo_ros.nodes.trainer.transition_intake import HandOver, SetAside, TransitionIntake
 from chunk_ppo_ros.nodes.wire import conversions
@@ -66,6 +68,13 @@ class TrainingRun:
         self.failed_updates = FailedUpdates(self.num_required)
         self.stored.follow(self.checks.window, DEFAULT_SENDER)
         self.buffer = self._empty_buffer()
+
+    @classmethod
+    def of(cls, loaded: LoadedRun, config: TrainConfig, set_aside: SetAside, hand_over: HandOver) -> TrainingRun:
+        """Returns the run of a learner and a journal that are loaded."""
+        checks = IntakeChecks.of(config, loaded.learner.counters, loaded.learner.check)
+        num_required = config.ppo.num_chunks_per_update
+        return cls(loaded.learner, num_required, loaded.journal, set_aside, hand_over, checks)
 
     @property
     def is_finished(self) -> bool:
