@@ -102,7 +102,8 @@ def judged(campaign: Campaign, options: argparse.Namespace, folder: Path) -> boo
     verdict = Judge(evidence).verdict()
     for line in (*verdict.set_aside, *verdict.lost, *verdict.trained_twice, *verdict.contradictions):
         say(line)
-    say(", ".join(f"{fate} {number}" for fate, number in sorted(verdict.counts.items())))
+    fates = ", ".join(f"{fate} {number}" for fate, number in sorted(verdict.counts.items()))
+    say(f"what became of the chunks: {fates}")
     counted = [heard.count for heard in campaign.witness.messages if heard.topic == "episode_state"][-1:]
     say(f"reward_node counts {counted[0] if counted else 'no'} chunks that ran when the robot died")
     equal = weights_equal(folder, _environment(0, folder))
@@ -132,7 +133,8 @@ def main(arguments: Sequence[str] | None = None) -> int:
         say(f"the run took {took:.0f} s, {len(campaign.witness.executed) / took:.1f} chunks a second")
         counts = campaign.killed()
         say("killed " + ", ".join(f"{name} {counts.get(name, 0)} times" for name in (*NODES, SUPERVISOR)))
-        say(f"stood still for good {len(campaign.stalls)} times, the supervisor gave up {campaign.surrenders} times")
+        stood_still = f"the graph stood still for good {len(campaign.stalls)} times"
+        say(f"{stood_still}, the supervisor gave up {campaign.surrenders} times")
         return 0 if judged(campaign, options, folder) else 1
 
 

@@ -20,7 +20,7 @@ TOPICS = (
     "episode_event",
 )
 """The topics after whose messages is killed."""
-ANY_MOMENT, RESTARTING = "any moment", "others start anew"
+ANY_MOMENT, RESTARTING = "at any moment", "while others may start anew"
 _SHARE_OF_SUPERVISOR, _SHARE_OF_TWO = 0.08, 0.2
 _SHARE_OF_ANY_MOMENT, _SHARE_OF_RESTARTING = 0.25, 0.15
 _DELAYS = (0.0, 0.002, 0.01, 0.05, 0.2)
@@ -44,7 +44,7 @@ class Kill:
     delay: float
 
     def __str__(self) -> str:
-        when = f"{1e3 * self.delay:.1f} ms after {self.moment}" if self.moment in TOPICS else f"at {self.moment}"
+        when = f"{1e3 * self.delay:.1f} ms after {self.moment}" if self.moment in TOPICS else self.moment
         return f"{' and '.join(self.targets)} {when}"
 
 
