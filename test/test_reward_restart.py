@@ -141,7 +141,8 @@ def test_marks_feedback_and_pauses_of_an_operator_stay(graph: Graph) -> None:
     graph.call("pause", SetBool.Request(data=True))
     assert "with the running chunk" in graph.call("end_episode", EndEpisode.Request(outcome=Event.SUCCESS)).message
     graph.restart()
-    graph.until(lambda: [name[1] for name in graph.event_names()[3:]] == [Event.STARTED, Event.PAUSED])
+    graph.until(lambda: len(graph.others.events) == 4)
+    assert graph.event_names()[-1] == (0, Event.PAUSED, Event.NONE)  # A robot must not move for a moment in between.
     graph.sample(0)
     graph.execute(0)
     graph.judge(0)
@@ -173,7 +174,7 @@ def test_beside_a_robot_the_episode_is_paused_until_a_person_has_looked(robot_gr
     graph.start()
     graph.play(0)
     graph.restart()
-    graph.until(lambda: [name[1] for name in graph.event_names()[-2:]] == [Event.STARTED, Event.PAUSED])
+    graph.until(lambda: [name[1] for name in graph.event_names()] == [Event.RESET, Event.STARTED, Event.PAUSED])
     assert "reward_node was started anew" in graph.others.events[-1].message
     graph.call("pause", SetBool.Request(data=False))
     graph.until(lambda: graph.event_names()[-1][1] == Event.RESUMED)

@@ -33,6 +33,7 @@ from chunk_ppo_ros.rewards.episodes import (
     Phase,
 )
 from support.fake_node import FakeNode
+from support.fragile_store import FragileStore
 from support.toy_policy import transition
 
 RUN = "run"
@@ -54,17 +55,6 @@ FULL = Progress(
     peers={"execution_result robot_node": "0a0b"},
     changes=(ENDED,),
 )
-
-
-class FragileStore(Store):
-    """A store whose disk can be full."""
-
-    is_full = False
-
-    def append(self, entries: Sequence[Entry], *, sync: bool = True) -> list[RecordPlace]:
-        if self.is_full:
-            raise OSError(28, "No space left on device")
-        return super().append(entries, sync=sync)
 
 
 class Rig:
@@ -267,16 +257,18 @@ def test_segments_that_nobody_needs_are_removed(tmp_path: pathlib.Path) -> None:
 def test_an_episode_goes_on_where_it_was_and_its_pause_can_be_told_again() -> None:
     episodes = Episodes(next_episode=0, seed=lambda episode: episode, prompt=lambda episode: "another")
     episodes.hold("operator", "by the operator")
-    started, paused = episodes.go_on(STANDING, "again")
-    assert (started.event, started.episode, started.num_chunks, started.total_reward) == (Event.STARTED, 3, 2, 1.5)
-    assert (started.prompt, started.seed, started.intervened) == ("reach", 3, True)
-    assert (paused.event, paused.message) == (Event.PAUSED, "by the operator")
+    (paused,) = episodes.go_on(STANDING, "again")
+    assert (paused.event, paused.episode, paused.num_chunks, paused.total_reward) == (Event.PAUSED, 3, 2, 1.5)
+    assert (paused.prompt, paused.seed, paused.intervened) == ("reach", 3, True)
+    assert paused.message == "by the operator"
     assert episodes.standing == STANDING
     assert [change.event for change in episodes.paused_again()] == [Event.PAUSED]
     with pytest.raises(ValueError, match="only where none has begun"):
         episodes.go_on(STANDING, "again")
     episodes.release("operator", "go on")
     assert episodes.paused_again() == []
+    (started,) = Episodes(next_episode=0, seed=lambda episode: episode).go_on(STANDING, "again")
+    assert (started.event, started.message) == (Event.STARTED, "again")
 
 
 @pytest.mark.parametrize(("reason", "needs"), [(OPERATOR, True), (RESTART, True), (DELIVERY, False), (STORE, False)])

@@ -149,7 +149,7 @@ class Episodes:
         return [self._change(Event.RESET, message)]
 
     def go_on(self, standing: EpisodeStanding, message: str) -> list[EpisodeChange]:
-        """Goes on with an episode that another process has begun.
+        """Goes on with an episode that another process has begun. A paused one stays paused without a break.
 
         Raises:
             ValueError: where this one has an episode already.
@@ -159,8 +159,7 @@ class Episodes:
         for field in dataclasses.fields(EpisodeStanding):
             setattr(self, field.name, getattr(standing, field.name))
         self.intervened = standing.intervened or self._human_drives
-        paused = [self._change(Event.PAUSED, self._why())] if self._holds else []
-        return [self._change(Event.STARTED, message), *paused]
+        return self.paused_again() or [self._change(Event.STARTED, message)]
 
     def begin_reset_again(self, message: str) -> list[EpisodeChange]:
         """Asks anew for the reset of an episode that has not started.
@@ -232,7 +231,7 @@ class Episodes:
         return [self._change(Event.RESUMED, message)] if last and self.phase is Phase.RUNNING else []
 
     def paused_again(self) -> list[EpisodeChange]:
-        """Returns the pause of a running episode once more, for nodes that may have heard of the start after it."""
+        """Returns the pause of a running episode once more, or nothing where it is not paused."""
         paused = self._holds and self.phase is Phase.RUNNING
         return [self._change(Event.PAUSED, self._why())] if paused else []
 

@@ -19,6 +19,7 @@ from chunk_ppo_ros.rewards.episodes import Ending, EpisodeChange, Event, Phase
 
 MAX_FAULTS = 3
 """The number of episodes in a row that may fail before reward_node pauses and asks the operator for help."""
+_LETS_MOVE = (Event.STARTED, Event.RESUMED)
 
 
 class EpisodeDirector:
@@ -77,11 +78,19 @@ class EpisodeDirector:
         """Logs and publishes changes of the episode, as soon as they are stored. A pause waits for no disk."""
         run_id = self._records.run_id
         if any(change.event is not Event.PAUSED for change in changes):
-            self._log.publish_changes(changes, lambda: self._publisher.publish(run_id, changes))
+            self._log.publish_changes(changes, lambda: self._publish_stored(run_id, changes))
         else:
             self._publisher.publish(run_id, changes)
         self.ended = next((change for change in changes if change.event is Event.ENDED), self.ended)
         self._on_changes(changes)
+
+    def _publish_stored(self, run_id: str, changes: Sequence[EpisodeChange]) -> None:
+        """Publishes changes that are stored now. The robot must not move where a pause was published meanwhile."""
+        moves = any(change.event in _LETS_MOVE for change in changes)
+        pause = self._records.episodes.paused_again() if moves and run_id == self._records.run_id else []
+        if pause:
+            changes = [change for change in changes if change.event not in (Event.RESUMED, Event.PAUSED)]
+        self._publisher.publish(run_id, [*changes, *pause])
 
     def next_episode(self, message: str) -> None:
         """Asks for the reset of the next episode."""
@@ -151,7 +160,7 @@ class EpisodeDirector:
         self._faults, self._refusals = progress.num_faults, progress.num_refusals
 
     def go_on(self, changes: Sequence[EpisodeChange], *, started: int) -> None:
-        """Publishes again the start of an episode that goes on. `started` is its stamp, ns."""
+        """Publishes that an episode goes on or is paused. `started` is the stamp of its start, ns."""
         self._publisher.publish(self._records.run_id, changes, started=started)
         self._on_changes(())
 

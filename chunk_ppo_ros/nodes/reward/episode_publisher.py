@@ -58,9 +58,10 @@ class EpisodePublisher:
         Args:
             run_id: the run of the episode.
             changes: the changes, in their order.
-            started: the stamp, ns, of a start that is published again. It confirms nothing anew to robot_node, and
-                policy_node need not wait for newer readings.
+            started: the stamp, ns, of the start of an episode that goes on. A start that is published again has it, so
+                that it confirms nothing anew to robot_node, and policy_node need not wait for newer readings.
         """
+        self.started = self.started if started is None else started
         for change in changes:
             self._node.get_logger().info(f"episode {change.episode} {change.event.name} {change.message}")
             event = msg.EpisodeEvent(

@@ -218,8 +218,6 @@ class RewardNode(Node):
         if self._log.is_blocked:
             self._hold(episodes.STORE, "what reward_node decides cannot be stored; make room on the disk")
         elif episodes.STORE in self._records.episodes.holds:
-            # The start of the episode may have waited for the disk, so that it was published after the pause.
-            self._director.publish(self._records.episodes.paused_again())
             self._release(episodes.STORE, "what reward_node decides is stored again")
 
     def _hold(self, reason: str, text: str) -> None:
