@@ -15,6 +15,7 @@ from hypothesis import strategies as st
 
 from chunk_ppo_ros.nodes.common.conditions import Conditions
 from chunk_ppo_ros.nodes.reward.state.run_books import STORE_PERIOD, RunBooks
+from chunk_ppo_ros.nodes.wire.arrays import header_of
 from chunk_ppo_ros.rewards.bookkeeping.episode_counts import EpisodeCounts, PromptCounts
 from chunk_ppo_ros.rewards.bookkeeping.run_times import Activity, RunTimes, Times
 from chunk_ppo_ros.rewards.episodes import Ending, EpisodeChange, Event, Phase
@@ -254,10 +255,11 @@ def test_the_robot_moves_in_chunks_by_script_and_by_hand(make_rig: RIG) -> None:
     rig.take_over(True, leaders=Takeover.LIMP)
     assert spent(rig, 3.0) == {"running": 3.0}  # Segments tell their durations from now on.
     before, tell = rig.state().times.motion, rig.node.subscribers["execution_result"]
-    tell(msg.ExecutionResult(run_id="run", duration=0.32))
-    tell(msg.ExecutionResult(run_id="run", duration=0.16, human=True))
-    tell(msg.ExecutionResult(run_id="run", duration=math.nan))  # Nothing was executed.
-    tell(msg.ExecutionResult(run_id="other", duration=9.0))
+    for _ in range(2):  # robot_node repeats a result until it is answered
+        tell(msg.ExecutionResult(header=header_of(1), run_id="run", duration=0.32))
+    tell(msg.ExecutionResult(header=header_of(2), run_id="run", duration=0.16, human=True))
+    tell(msg.ExecutionResult(header=header_of(3), run_id="run", duration=math.nan))  # Nothing was executed.
+    tell(msg.ExecutionResult(header=header_of(4), run_id="other", duration=9.0))
     assert rig.state().times.motion - before == pytest.approx(0.48)
 
 

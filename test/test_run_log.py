@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import dataclasses
 import pathlib
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator
 from typing import Any
 
 import pytest
@@ -12,7 +12,7 @@ from chunk_ppo_msgs import msg
 
 from chunk_ppo_ros.core.errors import UserError
 from chunk_ppo_ros.core.types import ChunkId
-from chunk_ppo_ros.data.store import Entry, RecordPlace, Store, read_payload, read_store
+from chunk_ppo_ros.data.store import Entry, read_payload, read_store
 from chunk_ppo_ros.nodes.common.conditions import Conditions
 from chunk_ppo_ros.nodes.reward.durable.chunk_ledger import MAX_KNOWN, ChunkLedger
 from chunk_ppo_ros.nodes.reward.durable.history import History, read_history

@@ -33,8 +33,8 @@ class EpisodeFollower:
         self._started: dict[int, str] = {}  # the time of the start of the running episode, by its number
 
     def started(self, episode: int) -> None:
-        """Records that an episode starts now."""
-        self._started = {episode: self._now()}
+        """Records that an episode starts now. reward_node publishes a start again where it was started anew."""
+        self._started = {episode: self._started.get(episode, self._now())}
 
     def ended(self, message: msg.EpisodeEvent, *, policy: int, version: int) -> EpisodeRecord:
         """Returns the record of an episode that ends now.

@@ -44,6 +44,7 @@ class RewardReports:
     def __init__(self, node: Node, folder: Path, conditions: Conditions) -> None:
         self.rewards = ChunkRewards()
         self.started = 0
+        self._newest_start = -1  # the stamp of the last start of an episode, ns
         self._logger = node.get_logger()
         self._answered: collections.OrderedDict[int, None] = collections.OrderedDict()
         self._outbox = ReportOutbox(node, topics.TASK_REWARD, folder, conditions, on_open=self._on_open)
@@ -80,6 +81,15 @@ class RewardReports:
         self.rewards.reset()
         self._outbox.note_run(run_id)
         self._outbox.note_reset(stamp)
+
+    def note_start(self, stamp: int) -> None:
+        """Judges nothing that moved the arms before an episode started. `stamp` is that of the event, ns.
+
+        A reward_node that was started anew publishes the start again, while a chunk may run.
+        """
+        if stamp != self._newest_start:
+            self._newest_start = stamp
+            self.rewards.reset()
 
     def close(self) -> None:
         """Stores and publishes what waits."""

@@ -116,7 +116,7 @@ class SimNode(Node):
             self._reset(message.seed)
         if self._starter is None:
             if message.event == EpisodeEvent.STARTED:
-                self._rewards.reset()  # Whatever moved the arms before is not judged.
+                self._reports.note_start(time_to_ns(message.header.stamp))
         elif message.event == EpisodeEvent.RESET:
             self._starter.request()
         elif message.event in (EpisodeEvent.STARTED, EpisodeEvent.ENDED):

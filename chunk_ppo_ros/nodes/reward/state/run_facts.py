@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import collections
 import math
 from collections.abc import Callable
 
@@ -13,8 +14,12 @@ from chunk_ppo_ros.nodes.common.conditions import Conditions
 from chunk_ppo_ros.nodes.common.subscriptions import subscribe
 from chunk_ppo_ros.nodes.reward.run_records import RunRecords
 from chunk_ppo_ros.nodes.wire import topics
+from chunk_ppo_ros.nodes.wire.arrays import time_to_ns
 from chunk_ppo_ros.rewards.bookkeeping.run_times import Activity
 from chunk_ppo_ros.rewards.episodes import Phase
+
+NUM_REMEMBERED = 256
+"""The number of results that are remembered. robot_node repeats at most as many."""
 
 
 class RunFacts:
@@ -41,6 +46,8 @@ class RunFacts:
         self._add_motion = add_motion
         self._scripted_moves = False
         self._leaders = msg.TakeoverState.FREE
+        # the stamps of the newest results, ns, because a result is repeated until it is answered
+        self._known: collections.deque[int] = collections.deque(maxlen=NUM_REMEMBERED)
         subscribe(node, conditions, topics.EXECUTION_RESULT, self._on_result)
         subscribe(node, conditions, topics.SCRIPTED_MOTION, self._on_scripted_motion)
         subscribe(node, conditions, topics.TAKEOVER_STATE, self._on_takeover_state)
@@ -78,7 +85,9 @@ class RunFacts:
         self.is_updating = not version.final and 0 < version.num_required <= version.num_accepted
 
     def _on_result(self, message: msg.ExecutionResult) -> None:
-        if message.run_id == self._records.run_id and math.isfinite(message.duration):
+        stamp = time_to_ns(message.header.stamp)
+        if message.run_id == self._records.run_id and math.isfinite(message.duration) and stamp not in self._known:
+            self._known.append(stamp)
             self._add_motion(message.duration)
 
     def _on_scripted_motion(self, message: msg.ScriptedMotion) -> None:
