@@ -543,3 +543,19 @@ def test_a_node_that_is_cleaned_up_can_be_configured_again(graph):
     assert graph.node.trigger_configure() == TransitionCallbackReturn.SUCCESS
     graph.until(lambda: graph.node.is_ready)
     assert graph.node.trigger_activate() == TransitionCallbackReturn.SUCCESS
+
+
+def test_a_chunk_that_may_have_gone_to_a_dead_robot_node_is_sent_again_soon(graph):
+    """reward_node has seen the new robot_node first, and has ended the episode. The next one starts at once."""
+    left = graph.peer.heard["robot/left/joint_trajectory"]
+    graph.peer.event(msg.EpisodeEvent.ENDED, outcome=msg.EpisodeEvent.INTERRUPTED)
+    graph.spin(0.1)
+    graph.peer.event(msg.EpisodeEvent.RESET, episode=1)
+    graph.spin(0.1)
+    graph.peer.event(msg.EpisodeEvent.STARTED, episode=1)
+    graph.peer.sense(2 * MILLISECOND)
+    graph.until(lambda: len(graph.peer.chunks) == 2 and len(left) == 2)
+    graph.peer.restart_robot_node()
+    graph.until(lambda: [chunk.episode for chunk in graph.peer.chunks].count(1) == 2)
+    graph.until(lambda: len(left) == 3)
+    assert left[1].header == left[2].header

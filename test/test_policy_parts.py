@@ -5,6 +5,7 @@ from __future__ import annotations
 import dataclasses
 import math
 import pathlib
+import time
 from collections.abc import Callable
 from typing import Any
 
@@ -26,7 +27,7 @@ from chunk_ppo_ros.nodes.policy.peer_monitor import PeerMonitor
 from chunk_ppo_ros.nodes.policy.policy_loader import PolicyLoader
 from chunk_ppo_ros.nodes.policy.policy_store import PolicyStore
 from chunk_ppo_ros.nodes.policy.rollout_facts import RolloutFacts
-from chunk_ppo_ros.nodes.policy.scene_watch import HOLD_TIME, SceneWatch
+from chunk_ppo_ros.nodes.policy.scene_watch import HOLD_TIME, LATE_TIME, SceneWatch
 from chunk_ppo_ros.nodes.policy.sensors import Sensors, make_observation
 from chunk_ppo_ros.nodes.wire import conversions
 from chunk_ppo_ros.nodes.wire.arrays import header_of, time_from_ns
@@ -478,13 +479,14 @@ class Facts:
         self.num_changes = 0
         self.num_referees = 0
         self.segments: list[int] = []  # the stamps of those whose readings are to be stored
+        self.scene = SceneWatch(node, CONFIG)  # type: ignore[arg-type]
         self.store = opened_store(folder, node)
         self.readings: SyncedSensors | None = None
         self.facts = RolloutFacts(
             node,  # type: ignore[arg-type]
             self.store,
             StoredRollout(),
-            SceneWatch(node, CONFIG),  # type: ignore[arg-type]
+            self.scene,
             action_dim=14,
             peek=lambda: self.readings,
             on_change=self._count,
@@ -649,6 +651,37 @@ def test_a_robot_node_that_was_started_anew_holds_the_policy_in_an_episode(node:
     assert not watch.look(1.0, in_episode=False)
     node.gids["robot_node"] = b"a third"
     assert watch.look(2.0)
+
+
+def test_a_robot_node_that_is_seen_after_its_episode_was_ended_for_it_holds_nothing(node: FakeNode) -> None:
+    watch = SceneWatch(node, CONFIG)  # type: ignore[arg-type]
+    node.present["execution_result"] = ["robot_node"]
+    watch.look(0.0)
+    watch.episode_interrupted(10.0)  # reward_node has seen the new process first
+    watch.episode_reset(10.0)
+    assert not watch.take_late()
+    node.gids["robot_node"] = b"another"
+    assert not watch.look(11.0)
+    assert watch.take_late() and not watch.take_late()  # A chunk may have gone to the old process.
+    node.gids["robot_node"] = b"a third"
+    assert watch.look(10.0 + LATE_TIME)
+    watch.episode_interrupted(16.0)  # for the process that is known already
+    watch.episode_reset(16.0)
+    node.gids["robot_node"] = b"a fourth"
+    assert watch.look(17.0)
+
+
+def test_a_robot_node_that_is_new_when_an_episode_starts_holds_nothing(facts: Facts) -> None:
+    node, scene = facts.node, facts.scene
+    node.present["execution_result"] = ["robot_node"]
+    facts.hear("episode_event", msg.EpisodeEvent(run_id="run", event=msg.EpisodeEvent.RESET))
+    node.gids["robot_node"] = b"another"
+    started = msg.EpisodeEvent(run_id="run", event=msg.EpisodeEvent.STARTED)
+    facts.hear("episode_event", started)
+    assert not scene.look(time.monotonic())
+    node.gids["robot_node"] = b"a third"
+    facts.hear("episode_event", started)  # reward_node was started anew, and says again that the episode runs
+    assert scene.look(time.monotonic())
 
 
 def test_beside_a_robot_there_is_one_scene(node: FakeNode) -> None:

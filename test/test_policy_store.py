@@ -382,3 +382,16 @@ def test_a_chunk_that_cannot_be_read_any_more_does_not_count(disk: Disk) -> None
     repeating = Repeating(after)
     assert repeating.chunks(0.0) == []
     assert repeating.state.awaited_chunk is None
+
+
+def test_a_disk_that_fails_while_trajectories_are_repeated_ends_nothing(
+    repeating: Repeating, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def fail(number: int) -> None:
+        raise OSError(5, "Input/output error")
+
+    repeating.state.episode_started(0, prompt="task", stamp=0)
+    repeating.chunks(0.0)
+    monkeypatch.setattr(repeating.store, "read", fail)
+    assert repeating.published("robot/left/joint_trajectory", ANSWER_TIME) == []
+    assert "chunk 2 cannot be read to be sent again" in repeating.node.take_lines()[-1][1]

@@ -97,6 +97,11 @@ class PolicyPeers(Peer):
         )
         self._results.publish(conversions.execution_to_message(driven))
 
+    def restart_robot_node(self):
+        """Lets the graph show another robot_node."""
+        self.destroy_publisher(self._results)
+        self._results = self.create_publisher(msg.ExecutionResult, "execution_result", qos.RELIABLE)
+
     def acknowledge(self, number, num_accepted, *, version=0):
         fields = {"sequence_number": number, "policy_version": version, "num_accepted": num_accepted}
         self._acks.publish(msg.TransitionAck(run_id="run", num_required=4, **fields))

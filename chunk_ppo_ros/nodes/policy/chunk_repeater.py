@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import dataclasses
 
+from chunk_ppo_msgs import msg
 from rclpy.node import Node
 
 from chunk_ppo_ros.agent.next_step.rollout_state import RolloutState
@@ -89,13 +90,8 @@ class ChunkRepeater:
     def _repeat_chunk(self, number: int, now: float) -> None:
         delay = self._due[number].delay
         self._due[number] = _Due(now + delay, min(2.0 * delay, MAX_DELAY))
-        try:
-            stored = self._store.read(number)
-        except OSError as error:
-            self._logger.error(f"chunk {number} cannot be read to be sent again: {error}")
-            return
-        if stored is None:  # It is damaged, and settled by that.
-            self._state.settled(number)
+        stored = self._read(number)
+        if stored is None:
             return
         message, bootstrap = stored
         self._logger.info(f"chunk {number} is sent again")
@@ -116,7 +112,18 @@ class ChunkRepeater:
             self._trajectories_due = None
         elif at <= now and self._state.may_move:
             self._trajectories_due = None
-            stored = self._store.read(number)
+            stored = self._read(number)
             if stored is not None:
                 self._logger.info(f"the trajectories of chunk {number} are sent again")
                 self._publisher.publish_trajectories(stored[0], max_steps=self._state.progress.max_steps)
+
+    def _read(self, number: int) -> tuple[msg.ActionChunk, msg.Bootstrap | None] | None:
+        """Returns a chunk and the value after it, or None where it cannot be read now, or is damaged."""
+        try:
+            stored = self._store.read(number)
+        except OSError as error:
+            self._logger.error(f"chunk {number} cannot be read to be sent again: {error}")
+            return None
+        if stored is None:  # It is damaged, and settled by that.
+            self._state.settled(number)
+        return stored

@@ -251,7 +251,10 @@ class PolicyNode(WorkerNode):
         self._loader.watch()
         self._facts.watch()
         may_repeat = self.is_active and self._facts.state.weights.newest is not None
-        if not self._look_at_scene() and may_repeat and self._peers.all_listen():
+        is_doubtful = self._look_at_scene()
+        if self._scene.take_late():
+            self._repeater.repeat_all()
+        if not is_doubtful and may_repeat and self._peers.all_listen():
             self._repeater.repeat(time.monotonic())
         self._tick()
         self._sender.store_settled()

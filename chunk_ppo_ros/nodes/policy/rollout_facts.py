@@ -103,11 +103,15 @@ class RolloutFacts:
         if message.event in (msg.EpisodeEvent.RESET, msg.EpisodeEvent.READY):
             self.state.episode_reset(message.episode, prompt=prompt)
         elif message.event == msg.EpisodeEvent.STARTED:
+            if not self.state.progress.episode.is_running:  # Otherwise it is told again.
+                self._scene.episode_reset(time.monotonic())
             self.state.episode_started(message.episode, prompt=prompt, stamp=stamp)
         elif message.event == msg.EpisodeEvent.ENDED:
             discarded = message.outcome == msg.EpisodeEvent.DISCARDED
             truncated = message.outcome == msg.EpisodeEvent.TIME_LIMIT
             interrupted = message.outcome == msg.EpisodeEvent.INTERRUPTED
+            if interrupted:
+                self._scene.episode_interrupted(time.monotonic())
             self.state.episode_ended(message.episode, discarded=discarded, truncated=truncated, interrupted=interrupted)
             if discarded and message.run_id == self.state.progress.run_id:
                 self._store.settle_episode(message.episode)
