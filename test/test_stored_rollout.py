@@ -195,6 +195,12 @@ def test_a_time_limit_meanwhile_gets_its_bootstrap() -> None:
     assert isinstance(step, Bootstrap) and step.chunk == chunk(0)
 
 
+def test_an_episode_whose_time_limit_was_reached_before_does_not_run_again() -> None:
+    before = (*RUNNING, sampled(0), outcome(0, "truncated"), bootstrapped(0))
+    step = after_restart(before, active, announced(), loaded(), started(0))
+    assert isinstance(step, Hold) and "waiting for an episode" in step.reason
+
+
 def test_a_human_who_took_over_meanwhile_is_seen() -> None:
     before = (*RUNNING, sampled(0), outcome(0))
     step = after_restart(before, *AGAIN, human(True, stamp=70), outcome(0))

@@ -180,6 +180,14 @@ HOLDS = {
     "a chunk is being executed": ((*RUNNING, sampled(0)), "being executed"),
     "terminated": ((*RUNNING, sampled(0), outcome(0, "terminated")), "waiting for an episode"),
     "truncated, bootstrapped": ((*RUNNING, sampled(0), outcome(0, "truncated"), bootstrapped(0)), "waiting for an"),
+    "truncated, and its start is announced again": (
+        (*RUNNING, sampled(0), outcome(0, "truncated"), bootstrapped(0), started(0)),
+        "waiting for an episode",
+    ),
+    "terminated, and its end of a pause is announced": (
+        (*RUNNING, sampled(0), outcome(0, "terminated"), resumed(0)),
+        "waiting for an episode",
+    ),
     "ended by the operator": ((*RUNNING, sampled(0), outcome(0), ended(0)), "waiting for an episode"),
     "ended while executing": ((*RUNNING, sampled(0), ended(0)), "waiting for an episode"),
     "activated while a chunk is executed": ((*RUNNING, sampled(0), inactive, active), "being executed"),

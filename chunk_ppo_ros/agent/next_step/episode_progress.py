@@ -37,6 +37,7 @@ class EpisodeProgress:
         prompt: the task of the episode in words.
         is_running: whether it has started and is not over.
         is_paused: whether the operator paused it.
+        is_over: whether an outcome ended it. It does not run again, also where its start is announced again.
         next_chunk: the number of its next chunk.
         num_steps: the control steps that the policy's chunks executed in it.
     """
@@ -45,5 +46,6 @@ class EpisodeProgress:
     prompt: str = ""
     is_running: bool = False
     is_paused: bool = False
+    is_over: bool = False
     next_chunk: int = 0
     num_steps: int = 0

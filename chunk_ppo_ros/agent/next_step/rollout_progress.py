@@ -37,8 +37,9 @@ class RolloutProgress:
         return dataclasses.replace(self, newer_than=max(self.newer_than, stamp))
 
     def in_episode(self, *, is_running: bool, is_paused: bool = False) -> RolloutProgress:
-        """Returns the progress where the episode runs or not, and is paused or not."""
-        episode = dataclasses.replace(self.episode, is_running=is_running, is_paused=is_paused)
+        """Returns the progress where the episode runs or not, and is paused or not. One that is over does not run."""
+        runs = is_running and not self.episode.is_over
+        episode = dataclasses.replace(self.episode, is_running=runs, is_paused=is_paused)
         return dataclasses.replace(self, episode=episode)
 
     def owing_bootstrap(self) -> RolloutProgress:
@@ -87,7 +88,7 @@ class RolloutProgress:
         if not last.outcome_known:
             num_steps = self.episode.num_steps + (0 if last.human_driven else num_steps)
             is_over = valid and (terminated or truncated)
-            episode = dataclasses.replace(self.episode, num_steps=num_steps)
+            episode = dataclasses.replace(self.episode, num_steps=num_steps, is_over=self.episode.is_over or is_over)
             episode = dataclasses.replace(episode, is_running=episode.is_running and not is_over)
             progress = dataclasses.replace(progress, episode=episode)
         owes = last.owes_bootstrap or truncated or cut_by_takeover

@@ -79,8 +79,9 @@ class RolloutState:
         An announcement is repeated when its counts have changed, and by a restarted trainer.
         """
         if self._progress.run_id != announcement.run_id:
+            episode = dataclasses.replace(self._progress.episode, is_over=False)
             self._progress = dataclasses.replace(
-                self._progress, run_id=announcement.run_id, last=None, next_sequence_number=0
+                self._progress, run_id=announcement.run_id, last=None, next_sequence_number=0, episode=episode
             )
             self._fill.clear()
         if self.weights.announce(announcement):
