@@ -121,5 +121,5 @@ def test_a_wrong_name_is_answered_by_the_nearest_ones() -> None:
 def test_numbers_that_other_programs_rely_on() -> None:
     assert (errors.RUNTIME_ERROR, errors.CONFIGURATION_ERROR) == (1, 2)  # the exit codes of nodes
     assert NANOSECONDS == 10**9
-    assert [status.value for status in Status] == [0, 1, 2, 3, 4, 5]  # the constants of ExecutionResult.msg
+    assert [status.value for status in Status] == [0, 1, 2, 3, 4, 5, 6]  # the constants of ExecutionResult.msg
     assert [cause.value for cause in Cause] == [1, 2, 4, 8, 16]
