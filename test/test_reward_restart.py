@@ -17,6 +17,8 @@ from support.reward_neighbors import Ack, Event, Graph, Result, make_graph
 
 pytestmark = pytest.mark.graph
 
+REAL = ("env.simulator:=none", "env.realtime:=true")
+
 
 @pytest.fixture
 def graph(tmp_path: pathlib.Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Graph]:
@@ -25,7 +27,7 @@ def graph(tmp_path: pathlib.Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[G
 
 @pytest.fixture
 def robot_graph(tmp_path: pathlib.Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Graph]:
-    yield from make_graph(tmp_path, monkeypatch, "env.simulator:=none", "env.realtime:=true")
+    yield from make_graph(tmp_path, monkeypatch, *REAL)
 
 
 def numbers(graph: Graph) -> list[int]:
@@ -283,6 +285,26 @@ def test_a_robot_that_dies_before_the_start_begins_the_reset_anew(robot_graph: G
     graph.spin(0.3)
     restart_robot(graph)
     graph.until(lambda: graph.event_names() == [(0, Event.RESET, Event.NONE)] * 2)
+
+
+@pytest.fixture
+def scripted_graph(tmp_path: pathlib.Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Graph]:
+    yield from make_graph(tmp_path, monkeypatch, *REAL, "episode.reset:=scripted")
+
+
+def test_a_reset_that_moves_the_arms_waits_for_a_person_after_a_restart(scripted_graph: Graph) -> None:
+    graph = scripted_graph
+    states = state_of(graph)
+    graph.announce()
+    graph.until(lambda: graph.event_names() == [(0, Event.RESET, Event.NONE)])
+    graph.spin(0.3)
+    assert not states[-1].paused
+    graph.restart()
+    graph.until(lambda: graph.event_names()[-1] == (1, Event.RESET, Event.NONE))
+    graph.until(lambda: states[-1].paused)
+    assert "the next reset (scripted) moves the arms; look at the robot" in states[-1].waits_for
+    graph.call("pause", SetBool.Request(data=False))
+    graph.until(lambda: not states[-1].paused and "robot_node" in states[-1].waits_for)
 
 
 def test_an_end_that_was_stored_is_published_after_a_restart_too(graph: Graph) -> None:

@@ -141,6 +141,7 @@ class RewardNode(Node):
             self._director.publish([change for change in progress.changes if change.event is episodes.Event.ENDED])
             if restoration.go_on(progress, records, self._director, is_real=self._config.env.is_real):
                 return
+            restoration.hold_reset(progress, records, self._config)
         self.get_logger().info(f"run {records.run_id} begins with episode {records.episodes.episode + 1}")
         if not version.final:
             self._director.next_episode("the run begins")

@@ -5,6 +5,8 @@ from __future__ import annotations
 import time
 from collections.abc import Mapping
 
+from chunk_ppo_ros.config import TrainConfig
+from chunk_ppo_ros.config.episode import OPERATOR
 from chunk_ppo_ros.nodes.reward.durable.history import History
 from chunk_ppo_ros.nodes.reward.episode_director import EpisodeDirector
 from chunk_ppo_ros.nodes.reward.outcome_publisher import chunk_of
@@ -84,3 +86,17 @@ def go_on(progress: Progress, records: RunRecords, director: EpisodeDirector, *,
     records.join.restore_feedback(progress.feedback, now=now)
     director.go_on(changes, started=progress.started)
     return True
+
+
+def hold_reset(progress: Progress, records: RunRecords, config: TrainConfig) -> None:
+    """Pauses the next reset beside a robot where it moves the arms. A person may have stopped the one before.
+
+    Args:
+        progress: how far the run had come when an earlier process died.
+        records: the records of the run.
+        config: the configuration, which says who makes resets.
+    """
+    was_before_start = progress.standing.phase in (Phase.RESETTING, Phase.READY)
+    if was_before_start and config.env.is_real and config.episode.reset != OPERATOR:
+        text = f"reward_node was started anew, and the next reset ({config.episode.reset}) moves the arms; {LOOK}"
+        records.episodes.hold(RESTART, text)
