@@ -6,12 +6,11 @@ import contextlib
 import json
 import os
 import pathlib
-import threading
 from typing import BinaryIO
 
 import pytest
 
-from chunk_ppo_ros.core.atomic_file import sync_in_background, write_atomically
+from chunk_ppo_ros.core.atomic_file import sync_file, write_atomically
 from chunk_ppo_ros.core.counter_file import CounterFile
 from chunk_ppo_ros.core.errors import DamagedFile, UserError
 from chunk_ppo_ros.core.files.checked_json import read_checked_json, write_checked_json
@@ -86,15 +85,13 @@ def test_the_folders_above_a_new_folder_are_synced(tmp_path: pathlib.Path, monke
     assert len(disk.steps) == 2
 
 
-def test_a_file_is_synced_in_the_background(tmp_path: pathlib.Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_written_file_is_synced_with_its_folder(tmp_path: pathlib.Path, monkeypatch: pytest.MonkeyPatch) -> None:
     path = tmp_path / "file"
     path.write_bytes(b"content")
     disk = Disk(tmp_path, monkeypatch)
-    sync_in_background(path)
-    sync_in_background(tmp_path / "missing")
-    for thread in threading.enumerate():
-        if thread.name == "sync_file":
-            thread.join(10.0)
+    sync_file(path)
+    with pytest.raises(FileNotFoundError):
+        sync_file(tmp_path / "missing")
     assert disk.steps == [f"sync {path}", f"sync {tmp_path}"]
 
 

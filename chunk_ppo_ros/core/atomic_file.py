@@ -2,9 +2,7 @@
 
 from __future__ import annotations
 
-import contextlib
 import os
-import threading
 from collections.abc import Callable
 from pathlib import Path
 from typing import BinaryIO
@@ -45,17 +43,12 @@ def write_atomically(path: Path, write: Callable[[BinaryIO], object], *, durable
         sync_folder(path.parent)
 
 
-def sync_in_background(path: Path) -> None:
-    """Begins to make a written file survive a power cut, and returns at once.
+def sync_file(path: Path) -> None:
+    """Returns when a file that was written without `durable` survives a power cut.
 
-    This is for those who must not wait for a disk, such as an emergency stop. A thread does the work. Where the disk
-    fails, or the file is removed meanwhile, nothing more happens.
+    Raises:
+        OSError: when the disk fails, or the file is not there any more.
     """
-    threading.Thread(target=_sync, args=(path,), name="sync_file", daemon=True).start()
-
-
-def _sync(path: Path) -> None:
-    with contextlib.suppress(OSError):
-        with path.open("rb") as file:
-            os.fsync(file.fileno())
-        sync_folder(path.parent)
+    with path.open("rb") as file:
+        os.fsync(file.fileno())
+    sync_folder(path.parent)

@@ -119,6 +119,7 @@ class RobotNode(MotionLifecycle):
                 time.sleep(self._period)
             self._results.publish(at_once=True)
             self._results.close()
+            self._stops.close()
             self._takeover.close()
         super().destroy_node()
 

@@ -21,6 +21,9 @@ from chunk_ppo_ros.robot.gate.emergency_stop import EmergencyStop
 
 CLEAR = "ros2 service call /robot_node/emergency_stop std_srvs/srv/SetBool '{data: false}'"
 
+LONGEST_WRITE = 0.5
+"""The time for which the end of the node waits for the disk, s."""
+
 
 def stop_file(config: TrainConfig, namespace: str) -> Path:
     """Returns the file that holds an emergency stop over a restart.
@@ -120,10 +123,16 @@ class OperatorStops:
     def _begin(self, reason: str) -> None:
         if self._stop.reason:
             return
-        try:
-            self._stop.stop(reason, first=lambda: self._changed(self.reason))
-        except OSError as error:
-            self._node.get_logger().error(f"the emergency stop holds, but not over a restart of this node: {error}")
+        self._stop.stop(reason, on_error=self._tell_unwritten)
+        self._changed(self.reason)
+
+    def _tell_unwritten(self, error: OSError) -> None:
+        """Is called in the thread that writes the file."""
+        self._node.get_logger().error(f"the emergency stop holds, but not over a restart of this node: {error}")
+
+    def close(self) -> None:
+        """Waits until the file of an emergency stop is written. A disk that hangs does not hold the end of the node."""
+        self._stop.wait(LONGEST_WRITE)
 
     def _changed(self, text: str) -> None:
         self._on_change()  # The robot stops before anything is told.
