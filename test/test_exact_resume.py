@@ -7,21 +7,17 @@ import os
 import shutil
 from pathlib import Path
 
-import numpy as np
 import pytest
 
-from chunk_ppo_ros.agent import learner as learner_module
-from chunk_ppo_ros.agent.actor import Actor
 from chunk_ppo_ros.agent.learner import Learner
 from chunk_ppo_ros.agent.run_start.learner_state import initial_state
 from chunk_ppo_ros.agent.run_start.starting_checkpoint import open_start
 from chunk_ppo_ros.config import TrainConfig
 from chunk_ppo_ros.core.errors import CheckpointError
-from chunk_ppo_ros.core.types import Transition
 from chunk_ppo_ros.core_jax.tree_digest import tree_digest
-from chunk_ppo_ros.evaluation.bench.bench_inputs import random_observation, transition_of
-from chunk_ppo_ros.model.checkpoints import atomic_folder
+from chunk_ppo_ros.model.checkpoints import atomic_folder, version_saver
 from support import small_policy
+from support.rollouts import sampled_rollout
 
 NUM_CHUNKS, NUM_UPDATES = 4, 2
 
@@ -44,25 +40,13 @@ def configure(folder: Path, *, resume: bool = False) -> TrainConfig:
     return dataclasses.replace(config, ppo=ppo, reward=reward, run=run_config)
 
 
-def rollout(learner: Learner, config: TrainConfig) -> list[Transition]:
-    """Returns chunks that an actor with the learner's checkpoint samples, with random rewards."""
-    actor = Actor(config, learner.checkpoint, policy_version=learner.policy_version)
-    first = learner.counters.next_sequence_number
-    random = np.random.default_rng(first)
-    transitions = []
-    for number in range(first, first + NUM_CHUNKS):
-        seen = dataclasses.replace(random_observation(config.model, random), prompt="reach")
-        transitions.append(transition_of(actor.act(actor.observe(seen), sequence_number=number), number, random))
-    return transitions
-
-
 def train(folder: Path, *, interrupted: bool) -> Learner:
     """Makes the updates. Where `interrupted`, each is made by a learner that was read from the disk."""
     learner = Learner.start(configure(folder))
     for _ in range(NUM_UPDATES):
         if interrupted:
             learner = Learner.start(configure(folder, resume=True))
-        learner.update(rollout(learner, configure(folder)))
+        learner.update(sampled_rollout(learner, configure(folder)))
         learner.save()
     return learner
 
@@ -90,7 +74,8 @@ def test_a_run_that_is_resumed_after_each_update_has_the_same_bits(whole: Learne
 
 def copied(learner: Learner, folder: Path) -> Path:
     """Copies the checkpoints of a run, and returns the folder to configure it in."""
-    shutil.copytree(learner.directory, folder / "run" / "checkpoints" / learner.directory.name)
+    checkpoints = learner.checkpoint.root.parent
+    shutil.copytree(checkpoints, folder / "run" / "checkpoints" / checkpoints.name)
     return folder / "run"
 
 
@@ -99,7 +84,7 @@ def test_a_run_that_goes_back_to_an_earlier_checkpoint_has_not_trained_on_what_c
 ) -> None:
     assert len(whole.consumed.chunks) == NUM_UPDATES * NUM_CHUNKS
     folder = copied(whole, tmp_path)
-    shutil.rmtree(folder / "checkpoints" / whole.directory.name / f"step_{NUM_UPDATES}")
+    shutil.rmtree(folder / "checkpoints" / whole.checkpoint.root.parent.name / f"step_{NUM_UPDATES}")
     back = Learner.start(configure(folder, resume=True))
     assert back.policy_version == NUM_UPDATES - 1
     assert list(back.consumed.chunks) == [("robot_0", number) for number in range((NUM_UPDATES - 1) * NUM_CHUNKS)]
@@ -108,7 +93,7 @@ def test_a_run_that_goes_back_to_an_earlier_checkpoint_has_not_trained_on_what_c
 
 def test_a_checkpoint_whose_record_was_changed_is_not_resumed(whole: Learner, tmp_path: Path) -> None:
     folder = copied(whole, tmp_path)
-    file = folder / "checkpoints" / whole.directory.name / f"step_{NUM_UPDATES}" / "consumed.json"
+    file = folder / "checkpoints" / whole.checkpoint.root.parent.name / f"step_{NUM_UPDATES}" / "consumed.json"
     file.write_text(file.read_text().replace("robot_0", "robot_1"))
     with pytest.raises(CheckpointError, match=r"consumed\.json was changed since it was written"):
         Learner.start(configure(folder, resume=True))
@@ -123,7 +108,7 @@ def test_a_version_whose_checkpoint_was_written_is_not_written_again(
     config = configure(tmp_path / "run")
     learner = Learner(config, initial_state(config, open_start(config.run)))
     with monkeypatch.context() as broken:
-        broken.setattr(learner_module, "remove_old_checkpoints", fail)
+        broken.setattr(version_saver, "remove_old_checkpoints", fail)
         with pytest.raises(OSError, match="cannot be removed"):
             learner.save()
     assert learner.save().root.name == "step_0"

@@ -6,9 +6,7 @@ learner begins with is made in `learner_state.py`.
 
 from __future__ import annotations
 
-import os
 import sys
-import tempfile
 from collections.abc import Callable, Sequence
 from pathlib import Path
 
@@ -29,12 +27,11 @@ from chunk_ppo_ros.core_jax.arrays import Params, PyTree
 from chunk_ppo_ros.core_jax.parameter_groups import ACTOR
 from chunk_ppo_ros.model.backbone.freezing import FrozenTowers
 from chunk_ppo_ros.model.checkpoints.checkpoint import Checkpoint
-from chunk_ppo_ros.model.checkpoints.metadata import Metadata
-from chunk_ppo_ros.model.checkpoints.saving import save_checkpoint
-from chunk_ppo_ros.model.checkpoints.step_folders import remove_old_checkpoints, step_folder
+from chunk_ppo_ros.model.checkpoints.version_saver import VersionSaver
 from chunk_ppo_ros.rl.optimizer import make_optimizer
 from chunk_ppo_ros.rl.rollout import RolloutBatch, stack_transitions
 from chunk_ppo_ros.rl.update import PPOUpdate
+from chunk_ppo_ros.runtime.processors import num_processors
 from chunk_ppo_ros.sim.tasks.registry import prompts_of
 
 
@@ -68,12 +65,10 @@ class Learner:
             reference=self._arrays.apart(state.reference),
         )
         self._novelty = state.novelty
-        self._made_from = state.policy.history
         self._counters = state.counters
         self._consumed = state.consumed
-        self._written: Path | None = None  # the newest checkpoint that this learner has written
         self.provenance = state.policy.provenance
-        self.directory = config.run.checkpoint_folder
+        self._saver = VersionSaver(config, provenance=self.provenance, made_from=state.policy.history)
         self._checkpoint = state.checkpoint
 
     @classmethod
@@ -232,7 +227,7 @@ class Learner:
             self._arrays.params, self._arrays.opt_state = result.params, result.opt_state
         self._counters = self._counters.after(transitions)
         self._consumed = self._consumed.after(
-            self.policy_version, (one.id.key for one in transitions), num_processors=_num_processors()
+            self.policy_version, (one.id.key for one in transitions), num_processors=num_processors()
         )
         if self._novelty is not None and novelty is not None:
             self._novelty.state = novelty
@@ -247,39 +242,22 @@ class Learner:
         return stack_transitions(transitions, normalize=self._tokenizer.normalize_actions if values_chunks else None)
 
     def save(self) -> Checkpoint:
-        """Writes a checkpoint of the present version and returns it. Checkpoints that are no longer kept are removed.
-
-        The folder is written whole or not at all. Where something failed after it was written, the next call goes on
-        from there.
+        """Writes a checkpoint of the present version and returns it, as `VersionSaver.save` says.
 
         Raises:
             CheckpointError: when the checkpoint cannot be written. Earlier checkpoints stay whole.
             OSError: when there is no place for temporary files, or an old checkpoint cannot be removed.
         """
-        if self._written is None or self._written != step_folder(self.directory, self.policy_version):
-            self._written = self._write()
-        self._checkpoint = Checkpoint.open(self._written)
-        remove_old_checkpoints(self.directory, keep=self._config.run.keep_checkpoints, in_use=self._written)
+        self._checkpoint = self._saver.save(
+            self._arrays.params,
+            self._arrays.opt_state,
+            self._save_assets,
+            counters=self._counters,
+            consumed=self._consumed,
+        )
         return self._checkpoint
 
-    def _write(self) -> Path:
-        with tempfile.TemporaryDirectory() as assets:
-            self._tokenizer.save(Path(assets))
-            if self._novelty is not None:
-                self._novelty.save(Path(assets))
-            return save_checkpoint(
-                self.directory,
-                step=self.policy_version,
-                params=self._arrays.params,
-                train_state=self._arrays.opt_state,
-                assets=Path(assets),
-                metadata=Metadata.of(
-                    self._config, counters=self._counters, provenance=self.provenance, made_from=self._made_from
-                ),
-                consumed=self._consumed,
-            )
-
-
-def _num_processors() -> int:
-    """Returns the number of processors that this process may use."""
-    return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 0
+    def _save_assets(self, folder: Path) -> None:
+        self._tokenizer.save(folder)
+        if self._novelty is not None:
+            self._novelty.save(folder)

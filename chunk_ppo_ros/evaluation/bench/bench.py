@@ -23,6 +23,7 @@ from chunk_ppo_ros.core.errors import UserError
 from chunk_ppo_ros.evaluation.bench.bench_inputs import ImageSize
 from chunk_ppo_ros.evaluation.bench.measurement import HEADING, Figure
 from chunk_ppo_ros.runtime.graph import network_environment
+from chunk_ppo_ros.runtime.processors import num_processors
 from chunk_ppo_ros.runtime.ros_domain import claim_domain
 
 PARTS = ("act", "update", "observe", "topics", "checkpoint")
@@ -92,7 +93,7 @@ def machine() -> dict[str, object]:
     import jax
 
     return {
-        "cores": len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count(),
+        "cores": num_processors(),
         "architecture": platform.machine(),
         "python": platform.python_version(),
         "jax": jax.__version__,

@@ -7,7 +7,6 @@ have the same bits: parameters, optimizer, novelty and counters. Nothing is writ
 from __future__ import annotations
 
 import dataclasses
-import os
 from collections.abc import Sequence
 
 from chunk_ppo_msgs import msg
@@ -28,6 +27,7 @@ from chunk_ppo_ros.data.store import read_payload, read_store
 from chunk_ppo_ros.model.checkpoints.checkpoint import METADATA, Checkpoint
 from chunk_ppo_ros.model.checkpoints.step_folders import finished_checkpoints
 from chunk_ppo_ros.nodes.wire import conversions
+from chunk_ppo_ros.runtime.processors import num_processors
 
 DIGITS = 16
 """The number of digits of the digest that are printed."""
@@ -158,7 +158,7 @@ def replay(run: RunFolders) -> Replay:
         kept = _state(stored, after, after)
         is_equal = digest == tree_digest(kept.arrays) and learner.counters == kept.counters
         if not is_equal or after is stored.checkpoints[-1]:
-            processors = stored.updates[after.policy_version].num_processors, len(os.sched_getaffinity(0))
+            processors = stored.updates[after.policy_version].num_processors, num_processors()
             versions = start.policy_version + 1, after.policy_version
             return Replay(stored.run_id, *versions, num_chunks, digest, is_equal, processors)
     raise AssertionError("a run has a checkpoint after its first")
