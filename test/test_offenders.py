@@ -10,15 +10,14 @@ from typing import Any
 import numpy as np
 import pytest
 
-from chunk_ppo_ros.agent.actor import Actor
 from chunk_ppo_ros.agent.learner import Learner
 from chunk_ppo_ros.agent.offenders import find_offenders
 from chunk_ppo_ros.config import TrainConfig
 from chunk_ppo_ros.core.errors import UserError
 from chunk_ppo_ros.core.types import RewardTerm, Transition
-from chunk_ppo_ros.evaluation.bench.bench_inputs import random_observation, transition_of
 from chunk_ppo_ros.rl.log_prob_check import RolloutScores
 from support import small_policy
+from support.rollouts import sampled_rollout
 
 NUM_CHUNKS = 4
 
@@ -39,13 +38,7 @@ def learner(tmp_path_factory: pytest.TempPathFactory) -> Learner:
 
 @pytest.fixture(scope="module")
 def rollout(learner: Learner, tmp_path_factory: pytest.TempPathFactory) -> list[Transition]:
-    config = configure(tmp_path_factory.mktemp("actor"))
-    actor, random = Actor(config, learner.checkpoint, policy_version=0), np.random.default_rng(0)
-    transitions = []
-    for number in range(NUM_CHUNKS):
-        seen = dataclasses.replace(random_observation(config.model, random), prompt="reach")
-        transitions.append(transition_of(actor.act(actor.observe(seen), sequence_number=number), number, random))
-    return transitions
+    return sampled_rollout(learner, configure(tmp_path_factory.mktemp("actor")))
 
 
 def changed(transition: Transition, *, chunk: dict[str, Any] | None = None, **outcome: Any) -> Transition:

@@ -7,12 +7,10 @@ import queue
 import shutil
 from pathlib import Path
 
-import numpy as np
 import pytest
 from chunk_ppo_msgs import msg
 from rclpy.serialization import deserialize_message, serialize_message
 
-from chunk_ppo_ros.agent.actor import Actor
 from chunk_ppo_ros.agent.learner import Learner
 from chunk_ppo_ros.agent.stored_run.run_folders import RunFolders
 from chunk_ppo_ros.config import TrainConfig
@@ -21,10 +19,10 @@ from chunk_ppo_ros.core.errors import UserError
 from chunk_ppo_ros.core.types import Transition
 from chunk_ppo_ros.data.rollout_journal import RolloutJournal
 from chunk_ppo_ros.data.store import read_payload, read_store
-from chunk_ppo_ros.evaluation.bench.bench_inputs import random_observation, transition_of
 from chunk_ppo_ros.nodes.trainer.replay import Replay, ReplayError, main, replay
 from chunk_ppo_ros.nodes.wire import conversions
 from support import small_policy
+from support.rollouts import sampled_rollout
 
 NUM_CHUNKS, NUM_UPDATES = 4, 2
 
@@ -40,15 +38,9 @@ def configure(folder: Path) -> TrainConfig:
 
 
 def rollout(learner: Learner, config: TrainConfig) -> list[Transition]:
-    actor = Actor(config, learner.checkpoint, policy_version=learner.policy_version)
-    first = learner.counters.next_sequence_number
-    random = np.random.default_rng(first)
-    transitions = []
-    for number in range(first, first + NUM_CHUNKS):
-        seen = dataclasses.replace(random_observation(config.model, random), prompt="reach")
-        made = transition_of(actor.act(actor.observe(seen), sequence_number=number), number, random)
-        transitions.append(dataclasses.replace(made, id=dataclasses.replace(made.id, run_id=learner.run_id)))
-    return transitions
+    """Returns sampled chunks that belong to the learner's run."""
+    made = sampled_rollout(learner, config)
+    return [dataclasses.replace(one, id=dataclasses.replace(one.id, run_id=learner.run_id)) for one in made]
 
 
 def stored(journal: RolloutJournal, transition: Transition) -> Transition:

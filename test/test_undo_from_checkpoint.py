@@ -75,10 +75,10 @@ def test_an_update_that_fails_after_its_first_step_leaves_everything_as_it_was(
         learner.update(sampled_rollout(learner, config, reward=math.inf))
     assert_trees_equal(jax.device_get(learner.state), before)
 
-    def fails(transitions: object) -> Metrics:
+    def fails(transitions: object, config: object) -> Metrics:
         raise ValueError("two packages name a metric alike")
 
-    monkeypatch.setattr("chunk_ppo_ros.agent.learner.length_metrics", fails)
+    monkeypatch.setattr("chunk_ppo_ros.agent.learner.rollout_metrics", fails)
     with pytest.raises(ValueError, match="alike"):
         learner.update(sampled_rollout(learner, config))
     assert_trees_equal(jax.device_get(learner.state), before)

@@ -17,14 +17,14 @@ def sampled_rollout(learner: Learner, config: TrainConfig, *, reward: float | No
     """Returns the chunks of a rollout that an actor samples from random observations with the learner's checkpoint.
 
     Args:
-        learner: the learner, whose version makes the random numbers.
+        learner: the learner. Its version makes the random numbers, and its counters say the first sequence number.
         config: its configuration.
         reward: the reward of each chunk. Without it, rewards are random.
     """
     actor = Actor(config, learner.checkpoint, policy_version=learner.policy_version)
     random = np.random.default_rng(learner.policy_version)
-    made = []
-    for number in range(config.ppo.num_chunks_per_update):
+    first, made = learner.counters.next_sequence_number, []
+    for number in range(first, first + config.ppo.num_chunks_per_update):
         seen = dataclasses.replace(random_observation(config.model, random), prompt="reach")
         one = transition_of(actor.act(actor.observe(seen), sequence_number=number), number, random)
         if reward is not None:
