@@ -5,6 +5,9 @@ from __future__ import annotations
 NANOSECONDS = 1_000_000_000
 """Nanoseconds in a second."""
 
+MEBIBYTE = 2**20
+"""Bytes in a MiB."""
+
 GIBIBYTE = 2**30
 """Bytes in a GiB."""
 

@@ -3,8 +3,7 @@
 from __future__ import annotations
 
 from chunk_ppo_ros.agent.stored_run.run_folders import RunFolders, read_live_store
-
-_MEBIBYTE = 2**20
+from chunk_ppo_ros.core.units import MEBIBYTE
 
 
 def list_stores(run: RunFolders) -> list[str]:
@@ -12,7 +11,7 @@ def list_stores(run: RunFolders) -> list[str]:
     lines = [f"{'store':<12}{'records':>9}{'files':>7}{'MiB':>10}  damaged"]
     for folder in run.stores():
         contents = read_live_store(folder, check_payloads=False)
-        size = contents.num_bytes / _MEBIBYTE
+        size = contents.num_bytes / MEBIBYTE
         holes = f"{len(contents.holes)} places, see `store verify`" if contents.holes else "nothing"
         lines.append(f"{folder.name:<12}{len(contents.records):>9}{len(contents.segments):>7}{size:>10.1f}  {holes}")
     return lines

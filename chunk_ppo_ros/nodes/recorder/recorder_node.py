@@ -13,6 +13,7 @@ from typing import NoReturn
 
 from rclpy.node import Node
 
+from chunk_ppo_ros.core.units import MEBIBYTE
 from chunk_ppo_ros.data.bags.bag_writer import BagRecorder, load_types
 from chunk_ppo_ros.nodes.common import condition_table
 from chunk_ppo_ros.nodes.common.conditions import Conditions
@@ -20,7 +21,6 @@ from chunk_ppo_ros.nodes.common.runner import run_node
 from chunk_ppo_ros.nodes.recorder.command_topics import command_topics
 from chunk_ppo_ros.nodes.wire import parameters, topics
 
-MEBIBYTE = 1 << 20
 CLOSE_TIMEOUT = 3.0  # s, for writing the index of the last part. It is less than the supervisor waits.
 
 

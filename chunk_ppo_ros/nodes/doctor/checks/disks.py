@@ -5,11 +5,9 @@ from __future__ import annotations
 from collections.abc import Iterator
 
 from chunk_ppo_ros.core.findings.finding import Finding, error, ok, warn
-from chunk_ppo_ros.core.units import GIBIBYTE
+from chunk_ppo_ros.core.units import GIBIBYTE, MEBIBYTE
 from chunk_ppo_ros.nodes.doctor.facts import Disk, Facts
 from chunk_ppo_ros.nodes.trainer.disk_need import DiskNeed
-
-MEBIBYTE = 1 << 20
 
 
 def checkpoints(facts: Facts) -> Iterator[Finding]:

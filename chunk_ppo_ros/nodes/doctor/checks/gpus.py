@@ -5,9 +5,9 @@ from __future__ import annotations
 from collections.abc import Iterator
 
 from chunk_ppo_ros.core.findings.finding import Finding, error, ok, skipped, warn
+from chunk_ppo_ros.core.units import MEBIBYTE
 from chunk_ppo_ros.nodes.doctor.facts import Facts
 
-MEBIBYTE = 1 << 20
 SMALL = 100_000_000
 """The number of parameters up to which a model also works on a CPU."""
 
