@@ -119,6 +119,26 @@ def test_what_is_left_out_or_discarded_stays_so_through_restarts_and_steps_back(
     assert not again.is_left_out((ROBOT, 7)) and not again.is_discarded(ROBOT, 1)
 
 
+def test_marks_that_a_full_disk_refused_are_stored_when_there_is_room(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def fail(descriptor: int, parts: object) -> int:
+        raise OSError(28, "No space left on device")
+
+    journal, waits = opened(tmp_path), Waits()
+    add(journal, 0, 1)
+    with monkeypatch.context() as full:
+        full.setattr("os.writev", fail)
+        journal.discard(ROBOT, 7, waits)
+        assert isinstance(waits.result(), OSError)
+        journal.leave_out((ROBOT, 0), "it does not fit", waits)
+        assert isinstance(waits.result(), OSError)
+    add(journal, 2)
+    journal.close()
+    again = opened_and_closed(tmp_path, NOTHING_CONSUMED)
+    assert again.is_discarded(ROBOT, 7) and waiting(again) == [1, 2]
+
+
 def test_another_run_in_the_same_folder_does_not_count_and_stays_on_disk(tmp_path: Path) -> None:
     journal = opened(tmp_path, run_id="before")
     add(journal, 0, 1)

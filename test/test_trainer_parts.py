@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import dataclasses
+import errno
 import pathlib
 import queue
 from collections.abc import Callable, Iterator, Mapping
@@ -284,6 +285,26 @@ def test_a_rollout_begins_with_what_is_stored_and_not_trained_on(node: FakeNode,
     assert [number for _, number, _ in rollouts.aside] == [2, 4, 8]
     assert [number for _, number in journal.waiting()] == [5, 9]
     assert rollouts.run.announcement(stamp=0).next_sequence_number == 10
+
+
+def test_a_broken_place_of_the_disk_does_not_stop_a_resume(
+    node: FakeNode, journal: RolloutJournal, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    store(journal, sent(2), sent(3))
+    read = journal.read
+
+    def broken(key: tuple[str, int]) -> bytes | None:
+        if key == ("robot_0", 2):
+            raise OSError(errno.EIO, "Input/output error")
+        return read(key)
+
+    monkeypatch.setattr(journal, "read", broken)
+    rollouts = Rollouts(journal)
+    rollouts.run.begin_rollout(node)  # type: ignore[arg-type]
+    assert [one.id.sequence_number for one in rollouts.run.buffer.transitions] == [3]
+    (level, text), _ = node.take_lines()
+    assert level == "error" and "robot_0 2: it cannot be read: [Errno 5] Input/output error" in text
+    assert rollouts.aside == [] and journal.waiting() == (("robot_0", 3),)
 
 
 def test_a_run_that_went_back_takes_each_transition_when_it_has_reached_its_version(

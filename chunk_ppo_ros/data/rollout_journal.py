@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import itertools
 import json
 import threading
@@ -52,6 +53,7 @@ class RolloutJournal:
         self._contents = Contents()
         self._lock = threading.Lock()
         self._closing = threading.Lock()
+        self._unwritten: list[Entry] = []  # marks that the disk refused; the thread of the store alone uses them
         self._index = JournalIndex()
         self._consumed = NOTHING_CONSUMED
 
@@ -218,14 +220,23 @@ class RolloutJournal:
 
         def on_stored(result: RecordPlace | OSError) -> None:
             if isinstance(result, OSError):
+                self._unwritten += [] if entry.kind == TRANSITION else [entry]
                 on_durable(result)
                 return
+            self._write_marks_again()
             if entry.kind == TRANSITION:
                 with self._lock:
                     self._index.add(result)
             on_durable(None)
 
         self._commit.submit(entry, on_stored)
+
+    def _write_marks_again(self) -> None:
+        """Stores marks that the disk refused before, because nobody repeats them as a transition is repeated."""
+        with contextlib.suppress(OSError):  # They are tried again after the next record.
+            if self._unwritten:
+                self._store.append(self._unwritten)
+                self._unwritten = []
 
 
 class JournalIndex:

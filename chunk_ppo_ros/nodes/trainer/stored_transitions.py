@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import errno
 from collections.abc import Callable
 
 from chunk_ppo_msgs import msg
@@ -39,13 +40,20 @@ class StoredTransitions:
         """Gives a rollout the transitions that wait for it, and returns why others are left out.
 
         Raises:
-            OSError: when a file cannot be read.
+            OSError: when no file can be read.
         """
         reasons = []
         for key in self._journal.waiting():
             if buffer.holds(key) or self._versions.get(key, buffer.version) > buffer.version:
                 continue
-            raw, reason = self._offer(key, buffer)
+            try:
+                raw, reason = self._offer(key, buffer)
+            except OSError as error:
+                if error.errno != errno.EIO:
+                    raise
+                self._journal.exclude(key)  # A part of the disk is broken. The next process tries again.
+                reasons.append(f"{key[0]} {key[1]}: it cannot be read: {error}")
+                continue
             if reason:
                 self._leave_out(key, raw, reason)
                 reasons.append(f"{key[0]} {key[1]}: {reason}")
