@@ -251,7 +251,8 @@ def test_the_transitions_because_of_which_an_update_failed_are_set_aside_and_rep
     assert graph.logged("the update is made without the transitions that are set aside") == 1
 
 
-def test_a_run_pauses_where_more_than_half_of_two_rollouts_in_a_row_fail(graph: Graph) -> None:
+@pytest.mark.parametrize("mended", ["trainer_node", "policy_node"])
+def test_a_run_pauses_where_more_than_half_of_two_rollouts_in_a_row_fail(graph: Graph, mended: str) -> None:
     FakeLearner.update_errors += [UserError("other weights")] * 2
     FakeLearner.blamed += [(0, 1, 2), (3, 4, 5)]
     for number in range(4):
@@ -263,10 +264,17 @@ def test_a_run_pauses_where_more_than_half_of_two_rollouts_in_a_row_fail(graph: 
     graph.until(lambda: graph.logged(text))
     graph.spin(0.3)
     assert len(graph.peer.acks) == 10 and FakeLearner.trained == []
+    if mended == "policy_node":  # What it has sampled before still fails, and is replaced.
+        FakeLearner.update_errors.append(UserError("other weights"))
+        FakeLearner.blamed.append((3, 4, 5))
     graph.node.trigger_deactivate()
     graph.node.trigger_activate()
+    if mended == "policy_node":
+        graph.until(lambda: len(graph.peer.acks) == 13)
+        for number in (7, 8, 9):
+            send(graph, honest(number))
     graph.until(lambda: graph.peer.versions[-1].version == 1)
-    assert FakeLearner.trained == [[3, 4, 5, 6]]
+    assert FakeLearner.trained == [[3, 4, 5, 6] if mended == "trainer_node" else [6, 7, 8, 9]]
 
 
 def store(folder: Path, *stored: tuple[int, bytes]) -> None:

@@ -287,6 +287,19 @@ def test_an_episode_that_is_discarded_during_the_update_is_still_trained_on(grap
     assert len(graph.peer.acks) == 4
 
 
+def test_an_episode_that_is_discarded_during_an_update_that_fails_is_not_trained_on(graph, journal):
+    FakeLearner.update_errors.append(UserError("the log-probs differ"))
+    FakeLearner.gate.clear()
+    send(graph, 0, 1, 2, 3)
+    graph.peer.end_episode(0, msg.EpisodeEvent.DISCARDED, sender="robot_0")
+    graph.until(lambda: graph.logged("episode 0 is discarded after the update began"))
+    FakeLearner.gate.set()
+    graph.until(lambda: len(graph.peer.acks) == 8)
+    assert {ack.status for ack in graph.peer.acks[4:]} == {ACK.DISCARDED}
+    graph.until(lambda: graph.peer.versions[-1].num_accepted == 0)
+    assert FakeLearner.trained == []
+
+
 def test_a_checkpoint_that_cannot_be_written_is_tried_again_before_the_version_is_announced(
     graph, journal, monkeypatch
 ):

@@ -87,10 +87,10 @@ class FakeLearner:
         return tuple(Offender(one.id, str(error)) for one in transitions if one.id.sequence_number in blamed)
 
     def update(self, transitions, *, progress=None):
+        assert FakeLearner.gate.wait(5.0)
         if FakeLearner.update_errors:
             raise FakeLearner.update_errors.pop(0)
         time.sleep(FakeLearner.update_time)
-        assert FakeLearner.gate.wait(5.0)
         FakeLearner.trained.append([transition.id.sequence_number for transition in transitions])
         progress(1, 1)
         self.counters = dataclasses.replace(

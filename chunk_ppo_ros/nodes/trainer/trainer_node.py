@@ -52,7 +52,13 @@ class TrainerNode(WorkerNode):
         self._report = ReportWriter(self.config.run.folder)
         self._announcer = Announcer(self)
         self._acknowledger = Acknowledger(self, num_required=self.config.ppo.num_chunks_per_update)
-        self._updates = UpdateCycle(self, self._acknowledger, on_set_aside=self._on_set_aside, on_saved=self._on_saved)
+        self._updates = UpdateCycle(
+            self,
+            self._acknowledger,
+            on_failed=self._on_update_failed,
+            on_set_aside=self._on_set_aside,
+            on_saved=self._on_saved,
+        )
         self._episodes = EpisodeReports(self, run_id=lambda: self._run_id, on_end=self._on_episode_end)
         self._set_aside = SetAside(self.config.run.folder / "store")
         self._receiver = TransitionReceiver(
@@ -119,6 +125,7 @@ class TrainerNode(WorkerNode):
         if self._run is not None:
             version, total = self._run.buffer.version, self.config.ppo.total_timesteps
             self.get_logger().info(f"version {version}: {self._run.learner.num_steps}/{total} steps trained on")
+            self._run.failed_updates.begin_anew()
             self._start_rollout(self._run)
 
     def deactivated(self) -> None:
@@ -165,10 +172,16 @@ class TrainerNode(WorkerNode):
     def _discard(self, run: TrainingRun, sender: str, episode: int) -> None:
         """Drops the transitions of a discarded episode, unless they are being trained on."""
         if run.is_updating:
+            run.discard_later(sender, episode)
             text = f"episode {episode} is discarded after the update began, so its transitions are still trained on"
-            self.get_logger().warning(text)
+            self.get_logger().warning(f"{text} unless the update fails")
             return
         self._bar.close()
+        self._drop(run, sender, episode)
+        if self.is_active:
+            self._open_bar(run)
+
+    def _drop(self, run: TrainingRun, sender: str, episode: int) -> None:
         dropped = run.discard(sender, episode)
         if dropped:
             self._announce_count(run)
@@ -176,8 +189,6 @@ class TrainerNode(WorkerNode):
         for id in dropped:
             self._acknowledger.acknowledge(id, discarded, run.buffer)
         self.get_logger().info(f"episode {episode} is discarded with {len(dropped)} transitions of this rollout")
-        if self.is_active:
-            self._open_bar(run)
 
     # The methods below update and save.
 
@@ -186,6 +197,11 @@ class TrainerNode(WorkerNode):
             return
         self._bar.close()
         self._updates.begin(run, rollout_time=time.monotonic() - self._started_at)
+
+    def _on_update_failed(self, run: TrainingRun) -> None:
+        """Drops the episodes that were discarded while the update was being made."""
+        for sender, episode in run.take_discarded():
+            self._drop(run, sender, episode)
 
     def _on_set_aside(self, run: TrainingRun) -> None:
         if self.is_active:
@@ -202,6 +218,7 @@ class TrainerNode(WorkerNode):
         self._log.write_update(metrics | refused, run.learner.counters)
         run.unsaved_metrics = None
         run.is_updating = False
+        run.take_discarded()
         run.begin_rollout(self.get_logger())
         self._disk.keep(run.journal)
         self._report.request()

@@ -61,6 +61,7 @@ class TrainingRun:
     failed_updates: FailedUpdates = dataclasses.field(init=False)
     is_updating: bool = False
     unsaved_metrics: Metrics | None = None
+    _discarded: list[tuple[str, int]] = dataclasses.field(default_factory=list)  # episodes, since the update began
 
     def __post_init__(self) -> None:
         self.stored = StoredTransitions(self.journal, self.leave_out)
@@ -100,6 +101,16 @@ class TrainingRun:
         """Drops the transitions of an episode, also those that arrive later, and returns the dropped chunks."""
         self.journal.discard(sender, episode, lambda error: None)
         return self.buffer.drop_episode(sender, episode)
+
+    def discard_later(self, sender: str, episode: int) -> None:
+        """Marks an episode as discarded while an update takes its transitions, for the case that none is made."""
+        self.journal.discard(sender, episode, lambda error: None)
+        self._discarded.append((sender, episode))
+
+    def take_discarded(self) -> list[tuple[str, int]]:
+        """Returns the episodes that were discarded since the update began, and forgets them."""
+        discarded, self._discarded = self._discarded, []
+        return discarded
 
     def leave_out(self, key: ChunkKey, raw: bytes, reason: str) -> None:
         """Sets a stored transition aside, and then marks it in the journal, so that no update ever takes it."""

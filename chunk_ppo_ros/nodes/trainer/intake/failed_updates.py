@@ -61,8 +61,8 @@ class FailedUpdates:
         self._in_a_row = self._in_a_row + 1 if 2 * len(failure.offenders) > self._num_required else 0
         return failure.offenders if self._in_a_row < MOST_IN_A_ROW else ()
 
-    def succeeded(self) -> None:
-        """Records that an update was made."""
+    def begin_anew(self) -> None:
+        """Forgets the failures, because an update was made or an operator has mended the settings."""
         self._in_a_row = 0
 
     @property

@@ -28,7 +28,8 @@ class UpdateCycle:
     Args:
         node: trainer_node, whose worker thread updates and saves.
         acknowledger: takes back that transitions were accepted which are set aside.
-        on_set_aside: is called when transitions were set aside, so that the rollout is filled up again.
+        on_failed: is called when an update failed and what it failed because of is set aside.
+        on_set_aside: is called after that when transitions were set aside, so that the rollout is filled up again.
         on_saved: is called when a version is saved, with the metrics of its update.
     """
 
@@ -37,11 +38,13 @@ class UpdateCycle:
         node: WorkerNode,
         acknowledger: Acknowledger,
         *,
+        on_failed: Callable[[TrainingRun], None],
         on_set_aside: Callable[[TrainingRun], None],
         on_saved: Callable[[TrainingRun, Metrics], None],
     ) -> None:
         self._node = node
         self._acknowledger = acknowledger
+        self._after_failing = on_failed
         self._on_set_aside = on_set_aside
         self._after_saving = on_saved
         self._saved_at = 0.0  # the time of the last attempt to save, s of steady time
@@ -73,7 +76,7 @@ class UpdateCycle:
             run.is_updating = False
             self._on_failed(run, failure)
             return
-        run.failed_updates.succeeded()
+        run.failed_updates.begin_anew()
         self._node.clear_condition(condition_table.UPDATE_FAILED)
         self._node.clear_condition(condition_table.TRANSITIONS_SET_ASIDE)
         self._save(run, run.unsaved_metrics)
@@ -81,6 +84,7 @@ class UpdateCycle:
     def _on_failed(self, run: TrainingRun, failure: UpdateFailed) -> None:
         """Sets aside what an update failed because of, and has the rollout filled up; else the run waits for help."""
         offenders = run.set_offenders_aside(failure, self._node.get_logger())
+        self._after_failing(run)
         if not offenders:
             reason = f"{run.failed_updates.why_paused}{failure}"
             self._node.raise_condition(condition_table.UPDATE_FAILED, version=run.buffer.version, reason=reason)
