@@ -30,7 +30,7 @@ from chunk_ppo_ros.data.store import Entry, Store, StoreLocked, read_payload, re
 from chunk_ppo_ros.data.store.segment_file import list_segments
 from chunk_ppo_ros.evaluation.bench.bench_inputs import random_observation, transition_of
 from chunk_ppo_ros.nodes.common.reports.report_outbox import REPORT
-from chunk_ppo_ros.nodes.policy.policy_store import Kind
+from chunk_ppo_ros.nodes.policy.policy_records import Kind
 from chunk_ppo_ros.nodes.reward.durable import run_log
 from chunk_ppo_ros.nodes.trainer.disk_need import DiskNeed
 from chunk_ppo_ros.nodes.wire import conversions, topics

@@ -16,7 +16,8 @@ from chunk_ppo_ros.nodes.common import condition_table
 from chunk_ppo_ros.nodes.common.worker import Outcome
 from chunk_ppo_ros.nodes.common.worker_node import WorkerNode
 from chunk_ppo_ros.nodes.policy.chunk_publisher import ChunkPublisher
-from chunk_ppo_ros.nodes.policy.policy_store import PolicyStore, Write
+from chunk_ppo_ros.nodes.policy.policy_records import Write
+from chunk_ppo_ros.nodes.policy.policy_store import PolicyStore
 from chunk_ppo_ros.nodes.wire.arrays import time_to_ns
 from chunk_ppo_ros.robot.sensor_sync import SyncedSensors
 

@@ -6,22 +6,17 @@ It publishes each sampled chunk with all that training needs of it, and one traj
 
 from __future__ import annotations
 
-import dataclasses
 import time
 from collections.abc import Sequence
 from typing import NoReturn
 
-from chunk_ppo_ros.agent.actor import Actor
 from chunk_ppo_ros.agent.next_step.rollout_steps import Bootstrap, EncodeSegment, Hold, SampleChunk, Step
 from chunk_ppo_ros.core.counter_file import CounterFile
-from chunk_ppo_ros.core.types import ModelObservation, SampledChunk
-from chunk_ppo_ros.nodes.common import condition_table
 from chunk_ppo_ros.nodes.common.newest_chunk import chunk_values
 from chunk_ppo_ros.nodes.common.runner import run_node
 from chunk_ppo_ros.nodes.common.sensor_ages import age_values
-from chunk_ppo_ros.nodes.common.worker import Outcome, ResultT
 from chunk_ppo_ros.nodes.common.worker_node import WorkerNode
-from chunk_ppo_ros.nodes.policy.chunk_publisher import ChunkPublisher, bootstrap_message
+from chunk_ppo_ros.nodes.policy.chunk_publisher import ChunkPublisher
 from chunk_ppo_ros.nodes.policy.chunk_repeater import ChunkRepeater
 from chunk_ppo_ros.nodes.policy.chunk_sender import ChunkSender
 from chunk_ppo_ros.nodes.policy.peer_monitor import PeerMonitor
@@ -29,18 +24,10 @@ from chunk_ppo_ros.nodes.policy.policy_loader import PolicyLoader
 from chunk_ppo_ros.nodes.policy.policy_store import PolicyStore
 from chunk_ppo_ros.nodes.policy.rollout_facts import RolloutFacts
 from chunk_ppo_ros.nodes.policy.scene_watch import SceneWatch
-from chunk_ppo_ros.nodes.policy.sensors import Sensors, make_observation
-from chunk_ppo_ros.robot.sensor_sync import SyncedSensors
+from chunk_ppo_ros.nodes.policy.sensors import Sensors
+from chunk_ppo_ros.nodes.policy.step_work import StepWork
 
 _SECTIONS = ("model", "ppo", "env", "episode", "chunk_length", "robot", "reward", "run", "deploy")
-
-
-@dataclasses.dataclass(frozen=True)
-class _Valued:
-    """An observation after a segment, and its value."""
-
-    observation: ModelObservation
-    value: float
 
 
 class PolicyNode(WorkerNode):
@@ -89,6 +76,7 @@ class PolicyNode(WorkerNode):
             on_sent=self._peers.chunk_sent,
             on_change=self._tick,
         )
+        self._work = StepWork(self, state, self._publisher, self._sender, is_due=self._is_due, on_change=self._tick)
         self._loader = PolicyLoader(self, self._facts, self._store, sequence_file, on_change=self._tick)
         self._made = True
         self.start()
@@ -125,15 +113,15 @@ class PolicyNode(WorkerNode):
             case Hold():
                 self._sensors.stop_waiting()
             case EncodeSegment():
-                self._encode(actor, step)
+                self._work.encode(actor, step)
             case SampleChunk():
                 readings = self._sensors.take(newer_than=step.newer_than)
                 if readings is not None:
-                    self._sample(actor, step, readings)
+                    self._work.sample(actor, step, readings)
             case Bootstrap():
                 readings = self._sensors.take(newer_than=step.newer_than)
                 if readings is not None:
-                    self._bootstrap(actor, step, readings)
+                    self._work.bootstrap(actor, step, readings)
 
     def _next_step(self) -> Step:
         """Returns the next step. The policy holds while nobody listens, because its messages would be lost."""
@@ -156,86 +144,6 @@ class PolicyNode(WorkerNode):
         progress = self._facts.state.progress
         in_episode = progress.episode.is_running or progress.last is not None
         return self._scene.look(time.monotonic(), in_episode=in_episode)
-
-    def _observe(self, actor: Actor, readings: SyncedSensors, prompt: str) -> ModelObservation:
-        """Returns the observation for the model. This runs in the worker thread."""
-        size = self.config.model.image_size
-        return actor.observe(make_observation(readings, image_size=size, prompt=prompt))
-
-    def _sample(self, actor: Actor, step: SampleChunk, readings: SyncedSensors) -> None:
-        def sample() -> SampledChunk:
-            return actor.act(self._observe(actor, readings, step.prompt), sequence_number=step.chunk.sequence_number)
-
-        self.submit(sample, lambda outcome: self._on_sampled(actor, step, readings, outcome))
-
-    def _on_sampled(
-        self, actor: Actor, step: SampleChunk, readings: SyncedSensors, outcome: Outcome[SampledChunk]
-    ) -> None:
-        chunk = self._checked(outcome)
-        if chunk is None:
-            return
-        if not self._is_due(step):
-            self._tick()  # The chunk is no longer needed, and its sequence number stays free.
-            return
-        if chunk.valid:
-            self.clear_condition(condition_table.TOKENS_INVALID)
-        else:
-            self.raise_condition(condition_table.TOKENS_INVALID, reason=actor.why_invalid(chunk))
-        # reward_node ends the episode. If it has counted fewer steps than this node, chunks of one step follow.
-        num_left = max(1, self.config.max_episode_steps - self._facts.state.num_steps)
-        self._sender.send_chunk(step, self._publisher.sampled_message(step, chunk, readings), max_steps=num_left)
-
-    def _encode(self, actor: Actor, step: EncodeSegment) -> None:
-        segment = step.segment
-
-        def encode() -> SampledChunk:
-            return actor.human_chunk(self._observe(actor, segment.readings, step.prompt), segment.commanded)
-
-        self.submit(encode, lambda outcome: self._on_encoded(step, outcome))
-
-    def _on_encoded(self, step: EncodeSegment, outcome: Outcome[SampledChunk]) -> None:
-        chunk = self._checked(outcome)
-        if self._facts.state.next_step() == step:
-            if chunk is None:
-                self._facts.state.segments.drop_oldest()  # Its observation would be refused again.
-            else:
-                self._send_human_driven(step, chunk)
-        self._tick()
-
-    def _send_human_driven(self, step: EncodeSegment, chunk: SampledChunk) -> None:
-        if chunk.valid or chunk.num_steps_asked < self.config.model.action_horizon:
-            self.clear_condition(condition_table.SEGMENT_TOO_LONG)
-        else:
-            self.raise_condition(condition_table.SEGMENT_TOO_LONG)
-        message = self._publisher.human_driven_message(step, chunk)
-        self._sender.send_chunk(step, message, max_steps=chunk.num_steps_asked)
-
-    def _bootstrap(self, actor: Actor, step: Bootstrap, readings: SyncedSensors) -> None:
-        def value() -> _Valued:
-            observation = self._observe(actor, readings, step.prompt)
-            return _Valued(observation, actor.value(observation))
-
-        self.submit(value, lambda outcome: self._on_valued(step, readings, outcome))
-
-    def _on_valued(self, step: Bootstrap, readings: SyncedSensors, outcome: Outcome[_Valued]) -> None:
-        valued = self._checked(outcome)
-        if valued is None:
-            return
-        if self._is_due(step):
-            stamp = self._facts.state.progress.stamp
-            message = bootstrap_message(step, valued.observation, valued.value, readings, stamp=stamp)
-            self._sender.send_bootstrap(step, message)
-        self._tick()
-
-    def _checked(self, outcome: Outcome[ResultT]) -> ResultT | None:
-        """Returns the result, or None if the observation was refused. The next readings are then tried."""
-        try:
-            result = outcome.result()
-        except ValueError as error:
-            self.raise_condition(condition_table.OBSERVATION_REFUSED, reason=str(error))
-            return None
-        self.clear_condition(condition_table.OBSERVATION_REFUSED)
-        return result
 
     def activity(self) -> str:
         """Returns why the node holds, or that it acts."""
