@@ -18,11 +18,11 @@ from store_speed.sender_report import SenderReport
 
 
 def test_every_way_is_measured_in_every_round(capsys: pytest.CaptureFixture[str], tmp_path: pathlib.Path) -> None:
-    bench.main(["--rounds", "2", "--share", "0.05", "--folder", str(tmp_path)])
+    bench.main(["--rounds", "2", "--share", "0.05", "--folder", str(tmp_path / "made")])
     table = capsys.readouterr().out
     assert all(table.count(f"| {way} |") == len(bench.SIZES) for way in bench.WAYS)
     assert "store_fast_enough=" in table
-    assert not list(tmp_path.iterdir())
+    assert not list((tmp_path / "made").iterdir())
 
 
 def test_the_store_is_fast_enough_by_either_measure() -> None:

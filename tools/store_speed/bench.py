@@ -21,6 +21,7 @@ import numpy as np
 from power_cut.unsynced_journal import UnsyncedJournal
 
 from chunk_ppo_ros.data.store import Entry, GroupCommit, RecordPlace, Store
+from store_speed.folders import made_folder
 
 SIZES = {"452 kB": (452_000, 200), "37 kB": (37_000, 1000)}
 """The payloads and how many of each are written in a round. A transition with three 224x224 images has 452 kB."""
@@ -129,7 +130,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
     parser.add_argument("--rounds", type=int, default=5, help="number of rounds")
     parser.add_argument("--share", type=float, default=1.0, help="share of the records of a round, to measure less")
     parser.add_argument(
-        "--folder", type=pathlib.Path, help="folder on the disk to measure; else that of temporary files"
+        "--folder", type=made_folder, help="folder on the disk to measure; else that of temporary files"
     )
     options = parser.parse_args(arguments)
     print("| payload | way | records/s | ratio |\n|---|---|---|---|")

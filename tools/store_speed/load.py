@@ -26,6 +26,7 @@ from chunk_ppo_ros.config.parameter_file import write_parameter_file
 from chunk_ppo_ros.data.store import RecordPlace, read_payload, read_store
 from chunk_ppo_ros.nodes.wire import conversions
 from chunk_ppo_ros.runtime.ros_domain import claim_domain, keep_to_this_machine
+from store_speed.folders import made_folder
 from store_speed.load_settings import SENDERS, images_of, load_config
 from store_speed.sender_report import SenderReport
 
@@ -132,7 +133,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
     parser = argparse.ArgumentParser(prog="load-store", description=(__doc__ or "").partition("\n")[0])
     parser.add_argument("--seconds", type=float, default=30.0, help="how long the senders send")
     parser.add_argument("--rate", type=float, default=100.0, help="transitions a second of all senders together")
-    parser.add_argument("--folder", type=pathlib.Path, help="folder on the disk to load; else that of temporary files")
+    parser.add_argument("--folder", type=made_folder, help="folder on the disk to load; else that of temporary files")
     options = parser.parse_args(arguments)
     rate = options.rate / len(SENDERS)
     # trainer_node writes the page of its run in a process of its own, which may end last.
