@@ -120,16 +120,16 @@ def test_what_is_not_settled_is_sent_again_after_a_restart(tmp_path: Path, clock
 
 
 def test_a_full_window_holds_up_repetitions_and_no_first_publication(tmp_path: Path, clock: SteadyClock) -> None:
-    rig = Rig(tmp_path, clock, window=2, capacity=4)
+    rig = Rig(tmp_path, clock, window=2)
     for number in range(4):
         rig.put(number)
     assert rig.taken() == [0, 1, 2, 3]
-    assert rig.outbox.full and not rig.outbox.eased
     rig.outbox.send_due(clock.now + 2.0)
     assert rig.taken() == [0, 1]
     rig.outbox.settle(key(0))
     rig.outbox.settle(key(1))
-    assert rig.outbox.eased
+    rig.outbox.send_due(clock.now + 2.0)
+    assert rig.taken() == [2, 3]
     rig.outbox.close()
 
 
@@ -141,7 +141,7 @@ def test_on_a_full_disk_messages_wait_in_memory_and_are_stored_when_there_is_roo
     rig.put(1)
     rig.put(2)
     assert rig.taken() == [] and rig.published == []
-    assert rig.troubles == ["full"] and rig.outbox.error is not None and rig.outbox.num_open == 2
+    assert rig.troubles == ["full"] and rig.outbox.error is not None
     monkeypatch.undo()
     monkeypatch.setattr(outbox, "time", clock)
     rig.outbox.send_due(clock.now + STORING_PERIOD / 2)

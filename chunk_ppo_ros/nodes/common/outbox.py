@@ -45,7 +45,6 @@ class Outbox:
         key_of: returns the identity of a message, by which it is settled.
         on_trouble: is called with the error when messages cannot be stored, and with None when they can be again.
         window: the number of messages that are sent again at a time, the oldest ones.
-        capacity: the number of messages from which on `full` asks the node to hold.
         keep_in_memory: whether messages are kept in memory too, so that sending one again waits for no disk.
     """
 
@@ -58,7 +57,6 @@ class Outbox:
         *,
         on_trouble: Callable[[OSError | None], None] = lambda error: None,
         window: int = 8,
-        capacity: int = 64,
         keep_in_memory: bool = False,
     ) -> None:
         self._logger = node.get_logger()
@@ -66,7 +64,7 @@ class Outbox:
         self._queue = queue
         self._key_of = key_of
         self._on_trouble = on_trouble
-        self._delivery: Delivery[Key] = Delivery(window=window, capacity=capacity)
+        self._delivery: Delivery[Key] = Delivery(window=window)
         self._keeps = keep_in_memory
         self._kept: dict[Key, Any] = {}  # the stored messages, where they are kept in memory too
         self._unstored: dict[Key, _Unstored] = {}
@@ -81,11 +79,6 @@ class Outbox:
         node.create_timer(SENDING_PERIOD, lambda: self.send_due(time.monotonic()), clock=steady)
 
     @property
-    def queue(self) -> StoredQueue:
-        """The queue that keeps the messages."""
-        return self._queue
-
-    @property
     def publisher(self) -> Publisher:
         """The publisher on the topic, for messages that need not be stored."""
         return self._publisher
@@ -94,21 +87,6 @@ class Outbox:
     def error(self) -> OSError | None:
         """The error for which messages are not stored, or None."""
         return self._error
-
-    @property
-    def num_open(self) -> int:
-        """The number of messages that are not settled."""
-        return len(self._unstored) + len(self._delivery)
-
-    @property
-    def full(self) -> bool:
-        """Whether the node should hold, because as many messages as the capacity are not settled."""
-        return self.num_open >= self._delivery.capacity
-
-    @property
-    def eased(self) -> bool:
-        """Whether a node that holds may go on, because half of the capacity is free."""
-        return self.num_open <= self._delivery.capacity // 2
 
     def open(self) -> Contents:
         """Restores the messages that are not settled, which are sent again from now on. Returns all that is stored.
@@ -156,17 +134,9 @@ class Outbox:
         known = self._delivery.settle(key) is not None or known
         return self._queue.settle(key) or known
 
-    def postpone(self, key: Key) -> None:
-        """Records that the receiver answered but cannot take a message now. It is sent again after its delay."""
-        self._delivery.postpone(key)
-
     def pending(self) -> tuple[Key, ...]:
         """Returns the identities of all messages that are not settled, oldest first."""
         return (*self._delivery.payloads(), *self._unstored)
-
-    def silent_for(self, now: float) -> float:
-        """Returns the time in s since the oldest message without an answer was first sent, or 0 without one."""
-        return self._delivery.silent_for(now)
 
     def send_due(self, now: float) -> None:
         """Tries again to store what the disk refused, and publishes what is due. A timer calls this.
