@@ -12,7 +12,7 @@ import pytest
 
 from chunk_ppo_ros.core.consumption.consumed import NOTHING_CONSUMED, Consumed
 from chunk_ppo_ros.data.earlier_journal import take_over
-from chunk_ppo_ros.data.rollout_journal import RolloutJournal, read_transitions
+from chunk_ppo_ros.data.rollout_journal import RolloutJournal
 from chunk_ppo_ros.data.store import StoreLocked
 
 ROBOT = "robot_0"
@@ -216,15 +216,6 @@ def test_the_oldest_files_are_removed_but_none_that_an_update_needs(tmp_path: Pa
     assert len(journal.remove_oldest(max_bytes=0)) == 3  # The newest file stays.
     journal.close()
     assert opened_and_closed(tmp_path, consumed(0)).next_sequence_number(ROBOT) == 6
-
-
-def test_transitions_are_read_beside_a_running_trainer(tmp_path: Path) -> None:
-    journal = opened(tmp_path)
-    add(journal, 0, 1)
-    found = read_transitions(tmp_path, "run", [(ROBOT, 1), (ROBOT, 2)])
-    assert found == {(ROBOT, 1): b"robot_0 1"}
-    assert read_transitions(tmp_path / "nowhere", "run", [(ROBOT, 1)]) == {}
-    journal.close()
 
 
 def test_what_was_acknowledged_is_there_after_the_process_is_killed(tmp_path: Path) -> None:

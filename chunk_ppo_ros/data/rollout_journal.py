@@ -6,12 +6,12 @@ import contextlib
 import itertools
 import json
 import threading
-from collections.abc import Callable, Collection
+from collections.abc import Callable
 from pathlib import Path
 
 from chunk_ppo_ros.core.consumption.chunk_ranges import ChunkKey
 from chunk_ppo_ros.core.consumption.consumed import NOTHING_CONSUMED, Consumed
-from chunk_ppo_ros.data.store import Contents, Entry, GroupCommit, RecordPlace, Store, read_payload, read_store
+from chunk_ppo_ros.data.store import Contents, Entry, GroupCommit, RecordPlace, Store
 from chunk_ppo_ros.data.store.segment_file import first_index_of, list_segments
 from chunk_ppo_ros.data.store.store import SEGMENT_BYTES
 
@@ -278,19 +278,3 @@ class JournalIndex:
             self.left_out.add(key)
         elif place.key.kind == DISCARDED:
             self.discarded.add(key)
-
-
-def read_transitions(folder: Path, run_id: str, keys: Collection[ChunkKey]) -> dict[ChunkKey, bytes]:
-    """Returns stored transitions of a run without locking the journal, as far as it has them.
-
-    Args:
-        folder: the folder of the journal.
-        run_id: the run.
-        keys: the transitions to read.
-
-    Raises:
-        OSError: when a file cannot be read.
-        DamagedRecord: when the bytes of a transition were changed on the disk.
-    """
-    index = JournalIndex.of(read_store(folder, check_payloads=False), run_id)
-    return {key: read_payload(index.places[key]) for key in keys if key in index.places}
