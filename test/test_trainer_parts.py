@@ -287,6 +287,15 @@ def test_a_rollout_begins_with_what_is_stored_and_not_trained_on(node: FakeNode,
     assert rollouts.run.announcement(stamp=0).next_sequence_number == 10
 
 
+def test_what_cannot_be_set_aside_is_left_out_until_the_next_start(node: FakeNode, journal: RolloutJournal) -> None:
+    store_raw(journal, 8, b"no message")
+    rollouts = Rollouts(journal)
+    rollouts.run.set_aside = lambda key, raw, reason, then: then(OSError(28, "No space left on device"))
+    for _ in range(2):
+        rollouts.run.begin_rollout(node)  # type: ignore[arg-type]
+    assert len(node.take_lines()) == 1 and journal.waiting() == ()
+
+
 def test_a_broken_place_of_the_disk_does_not_stop_a_resume(
     node: FakeNode, journal: RolloutJournal, monkeypatch: pytest.MonkeyPatch
 ) -> None:
