@@ -53,7 +53,7 @@ def test_pytest_xdist_knows_the_group_of_each_test(request: pytest.FixtureReques
 LIBRARIES = {"_replace", "_asdict", "_fields", "_flax_dataclass", "_exit"}
 """The private names of libraries that tests may use.
 
-They are those of every namedtuple, and the mark of flax, which has no public way to ask.
+They are those of every namedtuple, the mark of flax, which has no public way to ask, and the documented end of a child.
 """
 
 
