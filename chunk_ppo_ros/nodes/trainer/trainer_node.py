@@ -21,10 +21,10 @@ from chunk_ppo_ros.nodes.common.runner import EndOfRun, run_node
 from chunk_ppo_ros.nodes.common.worker import Failed, Outcome, Succeeded
 from chunk_ppo_ros.nodes.common.worker_node import WorkerNode
 from chunk_ppo_ros.nodes.trainer.acknowledger import Acknowledger
-from chunk_ppo_ros.nodes.trainer.acknowledgment import Acknowledgment
 from chunk_ppo_ros.nodes.trainer.disk_budget import DiskBudget
 from chunk_ppo_ros.nodes.trainer.episode_reports import EpisodeReports
 from chunk_ppo_ros.nodes.trainer.handover import Handover
+from chunk_ppo_ros.nodes.trainer.intake.discarding import Discarding
 from chunk_ppo_ros.nodes.trainer.intake.set_aside import SetAside
 from chunk_ppo_ros.nodes.trainer.intake.transition_receiver import TransitionReceiver
 from chunk_ppo_ros.nodes.trainer.run_loader import LoadedRun, RunLoader
@@ -52,10 +52,11 @@ class TrainerNode(WorkerNode):
         self._report = ReportWriter(self.config.run.folder)
         self._announcer = Announcer(self)
         self._acknowledger = Acknowledger(self, num_required=self.config.ppo.num_chunks_per_update)
+        self._discarding = Discarding(self, self._acknowledger, self._announcer)
         self._updates = UpdateCycle(
             self,
             self._acknowledger,
-            on_failed=self._on_update_failed,
+            on_failed=self._discarding.drop_after_failure,
             on_set_aside=self._on_set_aside,
             on_saved=self._on_saved,
         )
@@ -165,30 +166,12 @@ class TrainerNode(WorkerNode):
             return
         run.checks.window.note_episode(message.sender, message.episode)
         if message.outcome == msg.EpisodeEvent.DISCARDED:
-            self._discard(run, message.sender, message.episode)
+            self._bar.close()
+            self._discarding.discard(run, message.sender, message.episode)
+            if self.is_active and not run.is_updating:
+                self._open_bar(run)
         else:
             self._log.write_episode(message, run.learner.counters)
-
-    def _discard(self, run: TrainingRun, sender: str, episode: int) -> None:
-        """Drops the transitions of a discarded episode, unless they are being trained on."""
-        if run.is_updating:
-            run.discard_later(sender, episode)
-            text = f"episode {episode} is discarded after the update began, so its transitions are still trained on"
-            self.get_logger().warning(f"{text} unless the update fails")
-            return
-        self._bar.close()
-        self._drop(run, sender, episode)
-        if self.is_active:
-            self._open_bar(run)
-
-    def _drop(self, run: TrainingRun, sender: str, episode: int) -> None:
-        dropped = run.discard(sender, episode)
-        if dropped:
-            self._announce_count(run)
-        discarded = Acknowledgment(msg.TransitionAck.DISCARDED, f"episode {episode} is discarded")
-        for id in dropped:
-            self._acknowledger.acknowledge(id, discarded, run.buffer)
-        self.get_logger().info(f"episode {episode} is discarded with {len(dropped)} transitions of this rollout")
 
     # The methods below update and save.
 
@@ -197,11 +180,6 @@ class TrainerNode(WorkerNode):
             return
         self._bar.close()
         self._updates.begin(run, rollout_time=time.monotonic() - self._started_at)
-
-    def _on_update_failed(self, run: TrainingRun) -> None:
-        """Drops the episodes that were discarded while the update was being made."""
-        for sender, episode in run.take_discarded():
-            self._drop(run, sender, episode)
 
     def _on_set_aside(self, run: TrainingRun) -> None:
         if self.is_active:
