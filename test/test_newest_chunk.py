@@ -55,6 +55,6 @@ def test_the_publisher_of_chunks_knows_the_newest(tmp_path: Path) -> None:
     actor = FakeActor(SimpleNamespace(model=PRESETS["debug"].model), tmp_path, policy_version=7)
     readings = SyncedSensors((), np.ones(0, bool), np.zeros(14), stamp=4_950_000_000, newest=4_960_000_000)
     step = SampleChunk(ChunkId("run", 17, 3, 2), policy_version=7, newer_than=0, prompt="reach")
-    publisher.publish_sampled(step, actor.act(observation, sequence_number=17), readings, max_steps=16)
+    publisher.publish_chunk(publisher.sampled_message(step, actor.act(observation, sequence_number=17), readings))
     assert CHUNK.value == VALUE
     assert publisher.newest == CHUNK

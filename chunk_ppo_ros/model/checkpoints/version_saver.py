@@ -61,7 +61,8 @@ class VersionSaver:
             CheckpointError: when the checkpoint cannot be written. Earlier checkpoints stay whole.
             OSError: when there is no place for temporary files, or an old checkpoint cannot be removed.
         """
-        if self._written is None or self._written != step_folder(self.folder, counters.policy_version):
+        target = step_folder(self.folder, counters.policy_version)
+        if self._written is None or self._written != target or not target.is_dir():
             with tempfile.TemporaryDirectory() as assets:
                 save_assets(Path(assets))
                 self._written = self._write(params, train_state, Path(assets), counters, consumed)
