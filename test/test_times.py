@@ -9,7 +9,7 @@ from chunk_ppo_ros.nodes.common import conditions, runner
 from chunk_ppo_ros.nodes.reward import reward_node
 from chunk_ppo_ros.nodes.robot import control_pace
 from chunk_ppo_ros.nodes.sim import episode_starter, sim_node
-from chunk_ppo_ros.nodes.trainer import trainer_node
+from chunk_ppo_ros.nodes.trainer.versions import update_cycle
 from chunk_ppo_ros.runtime import interrupts, respawns, supervisor
 
 
@@ -34,7 +34,7 @@ def test_joint_states_are_overdue_before_the_watch_has_looked_twice() -> None:
 
 def test_what_is_tried_again_is_tried_soon_and_not_all_the_time() -> None:
     assert 1.0 <= episode_starter.ANSWER_TIMEOUT <= 2.5
-    assert 5.0 <= trainer_node.SAVE_RETRY_PERIOD <= 10.0
+    assert 5.0 <= update_cycle.SAVE_RETRY_PERIOD <= 10.0
     assert 0.5 <= respawns.RESPAWN_DELAY <= 1.5
     assert respawns.RESPAWN_DELAY < respawns.MAX_RESPAWN_DELAY <= 60.0
 
