@@ -17,7 +17,6 @@ from chunk_ppo_ros.nodes.wire import qos, topics
 from chunk_ppo_ros.nodes.wire.sensors.joints import leader_message
 from chunk_ppo_ros.robot import aloha
 from chunk_ppo_ros.robot.grippers import GRIPPER_CONVENTIONS
-from support.heard_results import hear_results
 from support.service_paths import SERVICE_PATHS
 from support.spinner import Spinner
 
@@ -39,7 +38,7 @@ class OperatorNode(Node):
             self._leaders = {side: topic.create_publisher(self) for side, topic in topics.LEADER_STATES.items()}
             self.create_timer(LEADER_PERIOD, self._publish_leaders)
         self.create_subscription(EpisodeEvent, "episode_event", self.events.append, qos.LATCHED_SUBSCRIPTION)
-        hear_results(self, self.results)
+        self.create_subscription(ExecutionResult, "execution_result", self.results.append, qos.RELIABLE)
         self.create_subscription(PolicyVersion, "policy_version", self._on_version, qos.LATCHED_SUBSCRIPTION)
         self.create_subscription(DiagnosticArray, "/diagnostics", self._on_diagnostics, qos.RELIABLE)
 
