@@ -36,8 +36,8 @@ COMMANDS = {
     ),
     "evaluate": ("evaluation.evaluate", "measure how often a checkpoint, or each of two, solves its task"),
     "report": ("reporting.command", "write the page and the plot of a run, which may still go on or was stopped"),
-    "replay": (
-        "nodes.trainer.replay",
+    "replay-updates": (
+        "nodes.trainer.replay_updates",
         "make the updates of a run again from its stored transitions, and compare the weights to the bit",
     ),
     "store": (

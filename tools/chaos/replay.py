@@ -11,13 +11,13 @@ from chaos.settings import RUN
 
 
 def weights_equal(folder: Path, environment: Mapping[str, str]) -> bool:
-    """Prints what the command `replay` says, and returns whether it found the weights equal.
+    """Prints what the command `replay-updates` says, and returns whether it found the weights equal.
 
     Args:
         folder: the folder of everything that the run has written.
         environment: the variables of the process.
     """
-    command = [sys.executable, "-m", "chunk_ppo_ros", "replay", str(folder / "runs" / RUN)]
+    command = [sys.executable, "-m", "chunk_ppo_ros", "replay-updates", str(folder / "runs" / RUN)]
     done = subprocess.run(command, env=dict(environment), capture_output=True, text=True, check=False)
     print((done.stdout + done.stderr).strip(), flush=True)
     return done.returncode == 0

@@ -1,4 +1,4 @@
-"""The command `replay` makes the updates of a run again from its stored transitions, and compares the weights.
+"""The command `replay-updates` makes the updates of a run again from its stored transitions, and compares the weights.
 
 It begins at the oldest checkpoint from which all transitions are still stored. Each later checkpoint that was kept must
 have the same bits: parameters, optimizer, novelty and counters. Nothing is written.
@@ -62,10 +62,10 @@ class Replay:
     def __str__(self) -> str:
         made = f"versions {self.first} to {self.last} of {self.run_id}, made again from {self.num_chunks} transitions"
         if self.is_equal:
-            return f"replay: {made}, have equal weights (sha256 {self.digest[:DIGITS]})"
+            return f"replay-updates: {made}, have equal weights (sha256 {self.digest[:DIGITS]})"
         before, now = self.num_processors
         why = f"; the run used {before} processors, this process {now}: use as many" if before != now else ""
-        return f"replay: {made}, have other weights at version {self.last}{why}"
+        return f"replay-updates: {made}, have other weights at version {self.last}{why}"
 
 
 class StoredRun:
@@ -181,8 +181,8 @@ def _settings_of_updates(stored: StoredRun, checkpoint: Checkpoint) -> TrainConf
 
 
 def main(arguments: Sequence[str]) -> int:
-    """Runs `python -m chunk_ppo_ros replay RUN`, which prints one line. The exit status is 1 where weights differ."""
-    parser = FlagParser(prog="chunk_ppo_ros replay", description=__doc__)
+    """Runs `replay-updates RUN`, which prints one line. The exit status is 1 where weights differ."""
+    parser = FlagParser(prog="chunk_ppo_ros replay-updates", description=__doc__)
     parser.add_argument("run", help=RUN_HELP)
     parser.add_argument("--checkpoints", dest="checkpoint_folder", default="", help=CHECKPOINTS_HELP)
     given = parser.parse_args(arguments)

@@ -19,7 +19,7 @@ from chunk_ppo_ros.core.errors import UserError
 from chunk_ppo_ros.core.types import Transition
 from chunk_ppo_ros.data.rollout_journal import RolloutJournal
 from chunk_ppo_ros.data.store import read_payload, read_store
-from chunk_ppo_ros.nodes.trainer.replay import Replay, ReplayError, main, replay
+from chunk_ppo_ros.nodes.trainer.replay_updates import Replay, ReplayError, main, replay
 from chunk_ppo_ros.nodes.wire import conversions
 from support import small_policy
 from support.rollouts import sampled_rollout
@@ -79,7 +79,7 @@ def segments(folder: Path) -> list[Path]:
 def test_all_updates_give_the_same_bits_again(trained: Path, capsys: pytest.CaptureFixture[str]) -> None:
     assert main([str(trained / "runs" / "debug")]) == 0
     (line,) = capsys.readouterr().out.splitlines()
-    assert line.startswith("replay: versions 1 to 2 of debug-")
+    assert line.startswith("replay-updates: versions 1 to 2 of debug-")
     assert ", made again from 8 transitions, have equal weights (sha256 " in line
 
 
@@ -136,6 +136,6 @@ def test_what_cannot_be_made_again_is_said(trained: Path, tmp_path: Path) -> Non
 def test_the_number_of_processors_is_a_reason_that_is_said() -> None:
     result = Replay("run", 1, 3, 12, "0123", is_equal=False, num_processors=(2, 1))
     assert str(result) == (
-        "replay: versions 1 to 3 of run, made again from 12 transitions, have other weights at version 3; the run used "
-        "2 processors, this process 1: use as many"
+        "replay-updates: versions 1 to 3 of run, made again from 12 transitions, have other weights at version 3; the "
+        "run used 2 processors, this process 1: use as many"
     )
