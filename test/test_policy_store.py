@@ -19,7 +19,7 @@ from chunk_ppo_ros.agent.next_step.rollout_steps import SampleChunk
 from chunk_ppo_ros.agent.next_step.stored_rollout import HOLE_GAP, OpenSegment, StoredRollout
 from chunk_ppo_ros.core.chunk_origin import ChunkOrigin
 from chunk_ppo_ros.core.types import ChunkId
-from chunk_ppo_ros.data.store import StoreLocked
+from chunk_ppo_ros.data.store import StoreLocked, read_store
 from chunk_ppo_ros.nodes.policy.chunk_publisher import ChunkPublisher
 from chunk_ppo_ros.nodes.policy.chunk_repeater import ANSWER_TIME, FIRST_DELAY, MAX_DELAY, ChunkRepeater
 from chunk_ppo_ros.nodes.policy.policy_store import PolicyStore
@@ -182,6 +182,24 @@ def test_numbers_go_on_after_a_gap_where_the_newest_progress_is_damaged(disk: Di
     after = disk.killed()
     assert sorted(after.store.chunks) == [0, 1]
     assert after.stored.progress.next_sequence_number == 2 + HOLE_GAP
+
+
+@pytest.mark.parametrize("num_before", [0, 1])
+def test_no_number_is_used_again_where_the_newest_record_is_damaged(disk: Disk, num_before: int) -> None:
+    """The last records that were stored are a progress and its chunk. Both were synced before the robot moved."""
+    for number in range(num_before + 1):
+        disk.sample(number)
+    segment = disk.store.chunks[num_before].place.segment
+    whole = segment.read_bytes()
+    first = read_store(disk.folder).records[2 * num_before].offset
+    for offset in range(first, len(whole), 7):
+        segment.write_bytes(whole[:offset] + bytes([whole[offset] ^ 16]) + whole[offset + 1 :])
+        after = disk.killed()
+        state = RolloutState(after.stored)
+        state.announce(Announcement("run", 3, num_accepted=0, num_required=9))
+        assert state.progress.next_sequence_number >= num_before + HOLE_GAP, offset
+        assert any("are damaged" in text for _, text in after.node.take_lines())
+        after.store.close(after.progress)
 
 
 def test_a_chunk_that_becomes_unreadable_is_settled(disk: Disk) -> None:

@@ -10,7 +10,7 @@ from chunk_ppo_ros.data.store.records import Key, RecordPlace
 
 @dataclasses.dataclass(frozen=True)
 class Hole:
-    """Bytes of a segment that hold no readable record, although records stand after them.
+    """Bytes of a segment that hold no readable record, although a record was stored there.
 
     Attributes:
         segment: the file.
@@ -40,8 +40,7 @@ class Hole:
 class UnfinishedTail:
     """Bytes at the end of a segment that are no whole record.
 
-    This is normal after a power cut or on a full disk: the record was being written, and nobody relied on it yet. If
-    the last record of a store is damaged later, it looks the same.
+    This is normal after a power cut or on a full disk: the record was being written, and nobody relied on it yet.
 
     Attributes:
         segment: the file.
@@ -55,7 +54,7 @@ class UnfinishedTail:
 
     def __str__(self) -> str:
         where = f"bytes {self.offset} to {self.end} of {self.segment}"
-        return f"{where} are no whole record: it was not finished, or is damaged"
+        return f"{where} are the beginning of a record that was not finished"
 
 
 @dataclasses.dataclass(frozen=True)

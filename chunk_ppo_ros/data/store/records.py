@@ -157,3 +157,22 @@ def decode_header(data: bytes) -> RecordHeader | None:
     if zero != 0 or length > MAX_PAYLOAD:
         return None
     return RecordHeader(index, Key(kind, sender.decode(), number), length, checksum)
+
+
+def is_beginning(data: bytes) -> bool:
+    """Returns whether the bytes at the end of a file are the beginning of a record whose rest was never written.
+
+    A whole record with a wrong bit is none, because its header then has a wrong checksum.
+
+    Args:
+        data: the bytes from the last readable record to the end of the file, or at least the longest header of them.
+    """
+    if len(data) < HEADER_BYTES or decode_header(data) is not None:
+        return True
+    _, length, _, sender_length, _, _, _, _ = _FIELDS.unpack_from(data)
+    if not data.startswith(MAGIC) or len(data) >= HEADER_BYTES + sender_length:
+        return False
+    # The file ends within the sender, unless the length of the sender is the wrong field of a whole record.
+    written = len(data) - HEADER_BYTES - length
+    corrected = data[:9] + bytes([written]) + data[10:] if written >= 0 else b""
+    return decode_header(corrected) is None

@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import BinaryIO
 
 from chunk_ppo_ros.data.store.contents import Hole, Segment, UnfinishedTail
-from chunk_ppo_ros.data.store.records import HEADER_BYTES, MAGIC, RecordHeader, RecordPlace, decode_header
+from chunk_ppo_ros.data.store.records import HEADER_BYTES, MAGIC, RecordHeader, RecordPlace, decode_header, is_beginning
 from chunk_ppo_ros.data.store.segment_file import MAX_HEADER, decode_segment_header, first_index_of
 
 _BLOCK = 2**20
@@ -23,8 +23,8 @@ class SegmentContents:
     Attributes:
         segment: the file.
         records: the places of its readable records.
-        holes: what is damaged before a readable record.
-        tail: the bytes after the last readable record, or None where there are none.
+        holes: what is damaged.
+        tail: the beginning of a record after the last one, or None where there is none.
     """
 
     segment: Segment
@@ -62,7 +62,6 @@ class _Scan:
         self._known_until = 0  # where the bytes end that are accounted for
         self._records: list[RecordPlace] = []
         self._holes: list[Hole] = []
-        self._damaged: list[Hole] = []  # records after the last readable one whose payloads are damaged
         self._run_id = ""
 
     def run(self) -> SegmentContents:
@@ -86,30 +85,37 @@ class _Scan:
             return self._size
         missing = range(self._next, record.index)
         if self._known_until < offset or missing:
-            self._damaged.append(Hole(self._path, self._known_until, offset, missing))
+            self._holes.append(Hole(self._path, self._known_until, offset, missing))
         if self._payload_is_right(place, record.checksum):
-            self._holes += self._damaged
-            self._damaged = []
             self._records.append(place)
         else:
-            self._damaged.append(Hole(self._path, offset, place.end, range(record.index, record.index + 1), record.key))
+            self._holes.append(Hole(self._path, offset, place.end, range(record.index, record.index + 1), record.key))
         self._next = record.index + 1
         self._known_until = place.end
         return place.end
 
     def _tail(self) -> UnfinishedTail | None:
-        """Returns what is after the last readable record, where the next segment does not say that it is damage."""
-        if self._end_index is not None:
-            self._holes += self._damaged
-            if self._next < self._end_index:
-                missing = range(self._next, self._end_index)
-                self._holes.append(Hole(self._path, self._known_until, self._size, missing))
-                return None
-        elif self._damaged:
-            self._known_until = self._damaged[0].offset
-        if self._known_until == self._size:
+        """Returns what is after the last record, where it is not damage.
+
+        The next segment says how many records there must be. Without one, all bytes that are not the beginning of a
+        record are taken for a record that was stored and is damaged, because somebody may rely on it.
+        """
+        if self._known_until == self._size and self._end_index is None:
             return None
-        return UnfinishedTail(self._path, self._known_until, self._size)
+        end_index = self._end_index
+        if end_index is None:
+            end_index = self._next if self._is_unfinished() else self._next + 1
+        if self._next < end_index:
+            missing = range(self._next, end_index)
+            self._holes.append(Hole(self._path, self._known_until, self._size, missing))
+            return None
+        return None if self._known_until == self._size else UnfinishedTail(self._path, self._known_until, self._size)
+
+    def _is_unfinished(self) -> bool:
+        """Returns whether the bytes after the last record are the beginning of a record, or of the segment."""
+        if self._known_until == 0 and self._size <= MAX_HEADER:
+            return True
+        return is_beginning(self._bytes(self._known_until, _LONGEST_HEADER))
 
     def _header_at(self, offset: int) -> RecordHeader | None:
         """Returns the header of the record at a place, or None where no record stands that may stand there."""

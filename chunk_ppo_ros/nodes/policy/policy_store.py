@@ -63,17 +63,20 @@ class PolicyStore:
         contents = self._store.open()
         for damage in contents.holes:
             self._logger.error(f"stored chunks are damaged: {damage}")
-        places = [place for place in contents.records if place.key.kind == Kind.PROGRESS]
-        if not places:
+        newest = next((place for place in reversed(contents.records) if place.key.kind == Kind.PROGRESS), None)
+        is_damaged = _lost_after(newest, contents)
+        if newest is None and not is_damaged:
             return StoredRollout()
-        progress = decode_progress(self._store.read(places[-1]))
+        progress = RolloutProgress(run_id=_run_of(contents))
+        if newest is not None:
+            progress = decode_progress(self._store.read(newest))
         self._run_id = progress.run_id
         self._restore(place for place in contents.records if place.may_be_of(progress.run_id))
         in_flight = (InFlight(number, one.episode, one.policy_version) for number, one in self.chunks.items())
         stored = StoredRollout.restore(
             progress,
             in_flight,
-            is_damaged=_lost_after(places[-1], contents),
+            is_damaged=is_damaged,
             segments=[decode_segment(self._store.read(place)) for place in self._segments.values()],
         )
         self._segments = {segment.stamp: self._segments[segment.stamp] for segment in stored.segments}
@@ -226,6 +229,13 @@ def _bytes(message: msg.ActionChunk | msg.Bootstrap) -> bytes:
     return bytes(serialize_message(message))
 
 
-def _lost_after(newest: RecordPlace, contents: Contents) -> bool:
-    """Returns whether records are lost that were stored after a progress."""
-    return any(hole.missing and hole.missing.stop > newest.index for hole in contents.holes)
+def _lost_after(newest: RecordPlace | None, contents: Contents) -> bool:
+    """Returns whether records are lost that were stored after a progress, or at all where there is none."""
+    index = -1 if newest is None else newest.index
+    return any(hole.missing and hole.missing.stop > index for hole in contents.holes)
+
+
+def _run_of(contents: Contents) -> str:
+    """Returns the run for which the newest segment was written, or an empty text where its header is damaged."""
+    header = contents.segments[-1].header
+    return "" if header is None else header.run_id
