@@ -288,3 +288,44 @@ def test_a_segment_stays_until_the_next_one_survives_a_power_cut(tmp_path: Path)
     store.append([entry(2)])
     assert [path.name for path in store.remove_segments(2**63)] == [f"{0:020d}.log", f"{1:020d}.log"]
     store.close()
+
+
+def test_group_commit_hands_any_error_to_all_who_wait_shows_it_and_goes_on(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    store = opened(tmp_path)
+    commit = GroupCommit(store)
+    shown: list[threading.ExceptHookArgs] = []
+    monkeypatch.setattr(threading, "excepthook", shown.append)
+    write = os.writev
+
+    def write_some(descriptor: int, parts: list[bytes]) -> int:
+        write(descriptor, [b"".join(parts)[:50]])
+        raise MemoryError("no memory")
+
+    results: list[RecordPlace | OSError] = []
+    with monkeypatch.context() as failing:
+        failing.setattr(os, "writev", write_some)
+        done = threading.Event()
+        commit.submit(entry(0), results.append)
+        commit.submit(entry(1), lambda result: (results.append(result), done.set()))
+        assert done.wait(10)
+    commit.submit(entry(2), results.append)
+    commit.close()
+    store.close()
+    assert all("a fault in the program: MemoryError('no memory')" in str(result) for result in results[:2])
+    assert all(isinstance(args.exc_value, MemoryError) for args in shown) and shown
+    contents = read_store(tmp_path)
+    assert numbers(contents) == [2] and (results[2],) == contents.records and not contents.holes
+
+
+def test_a_segment_without_a_record_hinders_nobody_who_does_not_append(tmp_path: Path) -> None:
+    """It may have been begun by a process that died. Only the one that appends next needs its name."""
+    written(tmp_path, 0)
+    (path,) = list_segments(tmp_path)
+    path.write_bytes(path.read_bytes()[:40])
+    opened(tmp_path).close()
+    assert list_segments(tmp_path) == [path]
+    written(tmp_path, 1)
+    assert [path.name for path in tmp_path.glob("*.unfinished")] == [f"{0:020d}.unfinished"]
+    assert numbers(read_store(tmp_path)) == [1]

@@ -38,6 +38,7 @@ class GroupCommit:
         self._max_records = max_records
         self._jobs: queue.SimpleQueue[_Job | None] = queue.SimpleQueue()
         self._closed = False
+        self._closing = threading.Lock()  # so that nothing is submitted after the end
         self._thread = threading.Thread(target=self._run, name=f"{store.name}_store", daemon=True)
         self._thread.start()
 
@@ -54,15 +55,17 @@ class GroupCommit:
         Raises:
             RuntimeError: after `close`.
         """
-        if self._closed:
-            raise RuntimeError("entries must be submitted before the group commit is closed")
-        self._jobs.put(_Job(entry, on_stored, sync))
+        with self._closing:
+            if self._closed:
+                raise RuntimeError("entries must be submitted before the group commit is closed")
+            self._jobs.put(_Job(entry, on_stored, sync))
 
     def close(self) -> None:
         """Stores what waits, and ends the thread. The store stays open."""
-        if not self._closed:
-            self._closed = True
-            self._jobs.put(None)
+        with self._closing:
+            if not self._closed:
+                self._closed = True
+                self._jobs.put(None)
         self._thread.join()
 
     def _run(self) -> None:
@@ -85,6 +88,11 @@ class GroupCommit:
             results = self._store.append([job.entry for job in group], sync=any(job.sync for job in group))
         except OSError as error:
             results = [error] * len(group)
+        except Exception as error:  # A fault of the program. Whoever waits must hear of it, and so must its user.
+            failure = OSError(f"it is not stored, because of a fault in the program: {error!r}")
+            failure.__cause__ = error
+            results = [failure] * len(group)
+            _report(error)
         for job, result in zip(group, results, strict=True):
             _call(job.on_stored, result)
 
@@ -94,6 +102,11 @@ def _call(on_stored: Callable[[Result], None], result: Result) -> None:
     try:
         on_stored(result)
     except Exception as error:
-        threading.excepthook(
-            threading.ExceptHookArgs((type(error), error, error.__traceback__, threading.current_thread()))
-        )
+        _report(error)
+
+
+def _report(error: Exception) -> None:
+    """Shows an error with its traceback, as one that ends a thread is shown."""
+    threading.excepthook(
+        threading.ExceptHookArgs((type(error), error, error.__traceback__, threading.current_thread()))
+    )

@@ -113,7 +113,6 @@ class Store:
             self._sync_newest()
             contents = read_store(self.folder, check_payloads=check_payloads)
             self._check_formats(contents.segments)
-            self._put_aside_empty(contents)
             self._invalidate(contents)
         except BaseException:
             self._lock.release()
@@ -236,13 +235,3 @@ class Store:
                 file.seek(hole.offset)
                 file.write(INVALID)
             os.fdatasync(file.fileno())
-
-    def _put_aside_empty(self, contents: Contents) -> None:
-        """Renames segments without a record, so that their names are free for the next segment.
-
-        Such a segment was being begun when its process or the machine died.
-        """
-        used = {place.segment for place in contents.records} | {hole.segment for hole in contents.holes}
-        for segment in contents.segments:
-            if segment.path not in used:
-                segment.path.replace(segment.path.with_suffix(UNFINISHED))

@@ -75,7 +75,7 @@ class StoreWriter:
             if sync:
                 segment.sync()
                 self._synced_index = self._next_index
-        except OSError:
+        except BaseException:  # After any error it is not known what the file holds.
             self._give_up()
             raise
         return places
@@ -103,7 +103,7 @@ class StoreWriter:
         if self._segment is None:
             header = SegmentHeader(self._name, self._run_id, FORMAT, self._next_index)
             path = segment_path(self._folder, self._next_index)
-            if path.exists():  # The disk did not let an earlier attempt be taken back.
+            if path.exists():  # Its writer died before the first record, or the disk did not let it be taken back.
                 path.replace(path.with_suffix(UNFINISHED))
             self._segment = _OpenSegment(path)
             self._segment.write([encode_segment_header(header)])
