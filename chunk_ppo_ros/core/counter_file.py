@@ -6,6 +6,7 @@ from pathlib import Path
 
 from chunk_ppo_ros.core.errors import DamagedFile, UserError
 from chunk_ppo_ros.core.files.checked_json import read_checked_json, write_checked_json
+from chunk_ppo_ros.core.files.disk_errors import usable
 
 
 class CounterFile:
@@ -26,13 +27,14 @@ class CounterFile:
         """Returns the next number of a run, or 0 where there is no file or the file is of another run.
 
         Raises:
-            OSError: when the file exists but cannot be read.
+            DiskError: when the file exists but cannot be read. It is a UserError and an OSError.
             UserError: when the file has other content, or was changed since it was written.
         """
         if not self._path.exists():
             return 0
         try:
-            stored = read_checked_json(self._path)
+            with usable(self._path, "a file that can be read"):
+                stored = read_checked_json(self._path)
             return int(stored[self._name]) if stored["run_id"] == run_id else 0
         except DamagedFile as error:
             raise UserError(f"{error}; remove it, and {self._without}") from error

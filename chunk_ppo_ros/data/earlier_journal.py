@@ -11,6 +11,7 @@ import shutil
 from pathlib import Path
 
 from chunk_ppo_ros.core.errors import UserError
+from chunk_ppo_ros.core.files.disk_errors import usable
 from chunk_ppo_ros.core.types import DEFAULT_SENDER
 from chunk_ppo_ros.data.message_format import FORMAT
 from chunk_ppo_ros.data.rollout_journal import RolloutJournal
@@ -29,9 +30,14 @@ def take_over(folder: Path, journal: RolloutJournal) -> None:
         journal: the journal, which is begun.
 
     Raises:
-        OSError: when a file cannot be read, or the transitions cannot be stored. The folder stays then.
+        DiskError: when a file cannot be read, or the transitions cannot be stored. The folder stays then.
         UserError: when a message has another format than the one that this version of the package reads.
     """
+    with usable(folder, "a folder whose transitions can be moved to the journal"):
+        _take_over(folder, journal)
+
+
+def _take_over(folder: Path, journal: RolloutJournal) -> None:
     messages = {path: _message(path) for path in sorted(folder.glob("v*/*.cdr"))}
     results: queue.SimpleQueue[OSError | None] = queue.SimpleQueue()
     new = {(DEFAULT_SENDER, int(path.stem)): message for path, message in messages.items()}

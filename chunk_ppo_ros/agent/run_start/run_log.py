@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from chunk_ppo_ros.agent.learner import Learner
 from chunk_ppo_ros.config import TrainConfig
+from chunk_ppo_ros.core.files.disk_errors import usable
 from chunk_ppo_ros.reporting.metrics_log import MetricsLog
 
 
@@ -15,9 +16,10 @@ def open_metrics(learner: Learner, config: TrainConfig) -> MetricsLog:
         config: the settings of the run.
 
     Raises:
-        OSError: when the folder cannot be written.
+        DiskError: when the folder cannot be written.
     """
     origin = learner.provenance
-    return MetricsLog.open(
-        config.run.folder, config=config, run_id=learner.run_id, start=str(origin), is_fallback=origin.is_fallback
-    )
+    with usable(config.run.folder, "a folder whose files can be written"):
+        return MetricsLog.open(
+            config.run.folder, config=config, run_id=learner.run_id, start=str(origin), is_fallback=origin.is_fallback
+        )

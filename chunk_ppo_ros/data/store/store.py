@@ -10,6 +10,7 @@ from collections.abc import Sequence
 from pathlib import Path
 
 from chunk_ppo_ros.core.errors import UserError
+from chunk_ppo_ros.core.files.disk_errors import usable
 from chunk_ppo_ros.core.files.durable_folders import sync_folder
 from chunk_ppo_ros.data.message_format import FORMAT
 from chunk_ppo_ros.data.store.contents import Contents, Segment
@@ -105,9 +106,13 @@ class Store:
 
         Raises:
             StoreLocked: when another process writes the store.
-            OSError: when a file cannot be read or synced.
+            DiskError: when the folder cannot be made, read or synced. It is a UserError and an OSError.
             UserError: when a segment has messages of another format.
         """
+        with usable(self.folder, "a folder that can be read and written"):
+            return self._open(check_payloads=check_payloads)
+
+    def _open(self, *, check_payloads: bool) -> Contents:
         self._lock = FolderLock(self.folder)
         try:
             self._sync_newest()

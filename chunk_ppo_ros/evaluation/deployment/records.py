@@ -8,6 +8,7 @@ import os
 from pathlib import Path
 
 from chunk_ppo_ros.core.errors import UserError
+from chunk_ppo_ros.core.files.disk_errors import usable
 from chunk_ppo_ros.core.files.durable_folders import make_folder, sync_folder
 
 FILE = "episodes.jsonl"
@@ -94,11 +95,14 @@ class EpisodeFile:
         """Returns the records. A last line that a killed process left incomplete is not one of them.
 
         Raises:
+            DiskError: when the file cannot be read.
             UserError: when another line is no record.
         """
         if not self.path.exists():
             return []
-        *lines, _ = self.path.read_text(encoding="utf-8").split("\n")  # What follows the last line end is incomplete.
+        with usable(self.path, "a file that can be read"):
+            text = self.path.read_text(encoding="utf-8")
+        *lines, _ = text.split("\n")  # What follows the last line end is incomplete.
         return [self._parse(number, line) for number, line in enumerate(lines, 1)]
 
     def add(self, record: EpisodeRecord) -> None:

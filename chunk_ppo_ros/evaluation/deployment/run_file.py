@@ -11,6 +11,7 @@ from chunk_ppo_ros.config import ChunkLengthConfig, TrainConfig
 from chunk_ppo_ros.config.parameter_file import flatten
 from chunk_ppo_ros.core.errors import SettingError, UserError
 from chunk_ppo_ros.core.files.checked_json import read_checked_json, write_checked_json
+from chunk_ppo_ros.core.files.disk_errors import usable
 from chunk_ppo_ros.model.checkpoints.run_settings import PROMPTS
 from chunk_ppo_ros.runtime.description import DEPLOYMENT_FILE
 
@@ -77,14 +78,15 @@ class DeployedRun:
         Raises:
             SettingError: when the run in the folder has other settings.
             UserError: when the file in the folder is damaged.
-            OSError: when the file cannot be written.
+            DiskError: when the file cannot be written.
         """
         folder = config.run.folder
         settings = flatten(config_module.to_dict(config))
         wanted = {name: settings[name] for name in KEPT}
         if not (folder / DEPLOYMENT_FILE).exists():
             run = cls(uuid.uuid4().hex[:12], wanted)
-            write_checked_json(folder / DEPLOYMENT_FILE, dataclasses.asdict(run), indent=2)
+            with usable(folder, "a folder whose files can be written"):
+                write_checked_json(folder / DEPLOYMENT_FILE, dataclasses.asdict(run), indent=2)
             return run
         run = cls.read(folder)
         changed = [

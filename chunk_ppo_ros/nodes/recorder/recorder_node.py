@@ -13,6 +13,7 @@ from typing import NoReturn
 
 from rclpy.node import Node
 
+from chunk_ppo_ros.core.files.disk_errors import usable
 from chunk_ppo_ros.core.units import MEBIBYTE
 from chunk_ppo_ros.data.bags.bag_writer import BagRecorder, load_types
 from chunk_ppo_ros.nodes.common import condition_table
@@ -33,12 +34,14 @@ class RecorderNode(Node):
         run, recorded = config.run, (*topics.RECORDED, *command_topics(config))
         self._conditions = Conditions(self)
         folder = run.folder / "bag"
-        self._recorder: BagRecorder | None = BagRecorder(
-            folder,
-            load_types(topic.type_name for topic in recorded),
-            part_bytes=run.bag_part_size * MEBIBYTE,
-            total_bytes=run.bag_total_size * MEBIBYTE,
-        )
+        types = load_types(topic.type_name for topic in recorded)
+        with usable(folder, "a folder that can be read and written"):
+            self._recorder: BagRecorder | None = BagRecorder(
+                folder,
+                types,
+                part_bytes=run.bag_part_size * MEBIBYTE,
+                total_bytes=run.bag_total_size * MEBIBYTE,
+            )
         for topic in recorded:
             record = functools.partial(self._record, self.resolve_topic_name(topic.name), topic.type_name)
             topic.create_raw_subscription(self, record)

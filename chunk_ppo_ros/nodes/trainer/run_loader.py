@@ -7,11 +7,9 @@ import dataclasses
 from chunk_ppo_ros.agent.learner import Learner
 from chunk_ppo_ros.agent.run_start.run_log import open_metrics
 from chunk_ppo_ros.config import TrainConfig
-from chunk_ppo_ros.core.errors import UserError
 from chunk_ppo_ros.core.folders import removed_after_failure
 from chunk_ppo_ros.data.earlier_journal import EARLIER, take_over
 from chunk_ppo_ros.data.rollout_journal import NAME, RolloutJournal
-from chunk_ppo_ros.data.store import Contents
 from chunk_ppo_ros.reporting.metrics_log import MetricsLog
 
 
@@ -62,7 +60,7 @@ class RunLoader:
         if self._journal is not None:
             self._journal.close()  # Where the node was cleaned up while the run was loaded, nobody else closed it yet.
         journal = self._journal = RolloutJournal(config.run.folder / "store" / NAME)
-        contents = _opened(journal)  # first, so that a second trainer touches nothing
+        contents = journal.open()  # first, so that a second trainer touches nothing
         try:
             with removed_after_failure(config.run.checkpoint_folder, unless=lambda: config.run.resume):
                 learner = Learner.start(config)
@@ -75,13 +73,3 @@ class RunLoader:
             raise
         self._config = dataclasses.replace(config, run=dataclasses.replace(config.run, resume=True))
         return LoadedRun(learner, metrics, journal, tuple(map(str, contents.holes)))
-
-
-def _opened(journal: RolloutJournal) -> Contents:
-    try:
-        return journal.open()
-    except OSError as error:
-        raise UserError(
-            f"{journal.folder} must be a folder that can be read and written, but: {error}; mend its permissions, or "
-            "make room on the disk"
-        ) from error
