@@ -5,7 +5,7 @@ JOBS ?= $(shell expr $$(nproc) + 1)
 PYTEST := PYTEST_DISABLE_PLUGIN_AUTOLOAD=1 $(PYTHON_VENV) -m pytest -p xdist -n $(JOBS) --dist loadgroup
 
 .DEFAULT_GOAL := help
-.PHONY: help setup demo experiment experiments report test test-slow mutants faults fuzz power-cut chaos bench-store load-store command-stream lint format bench clean
+.PHONY: help setup demo experiment experiments report test test-slow mutants faults fuzz power-cut chaos bench-store load-store command-stream docs lint format bench clean
 
 help: ## show this list
 	@echo 'make TARGET [ARGS="..."] [PYTHON=/path/to/python3]'
@@ -66,6 +66,9 @@ command-stream: setup ## record 300 chunks in real time beside a training policy
 	  --total_timesteps 4800 --num_chunks_per_update 64 --record $(ARGS) && \
 	$(PYTHON_VENV) -m chunk_ppo_ros command-stream $(STREAM)/bag
 
+docs: setup ## build the documentation site into site/, and look for dead links and for what pages load from elsewhere
+	@PYTHONPATH="tools:$$PYTHONPATH" $(PYTHON_VENV) -m documentation $(ARGS)
+
 lint: setup ## check format, style and types
 	$(PYTHON_VENV) -m ruff format --check $(ARGS)
 	$(PYTHON_VENV) -m ruff check $(ARGS)
@@ -79,5 +82,5 @@ bench: setup ## measure acting, updating, observing and the topics
 	@$(PYTHON_VENV) -m chunk_ppo_ros bench $(ARGS)
 
 clean: ## remove .venv and everything that was built; runs/ and checkpoints/ stay
-	rm -rf .venv .cache build install log *.egg-info .pytest_cache .ruff_cache .mypy_cache .hypothesis .coverage*
+	rm -rf .venv .cache build install log site *.egg-info .pytest_cache .ruff_cache .mypy_cache .hypothesis .coverage*
 	find . -name __pycache__ -type d -prune -exec rm -rf {} +

@@ -1,0 +1,1 @@
+"""The reference pages of the site, which are made from the code."""
