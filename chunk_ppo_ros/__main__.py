@@ -48,6 +48,10 @@ COMMANDS = {
         "agent.stored_run.rollback_command",
         "take a stopped run back to one of its checkpoints: rollback RUN --to step_N",
     ),
+    "serve": (
+        "agent.serving.command",
+        "serve a checkpoint over openpi's websocket protocol, so that openpi's client gets chunks from it",
+    ),
     "export": ("agent.export", "write the actor of a checkpoint as an openpi checkpoint"),
     "inspect": (
         "imitation.inspection.command",
