@@ -57,6 +57,10 @@ COMMANDS = {
         "imitation.inspection.command",
         "look at recorded episodes before they are used, and say what is fine, asked or refused",
     ),
+    "check-task": (
+        "sim.check_task.command",
+        "check a task of your own before it is trained on: check-task module:Class",
+    ),
     "norm-stats": ("imitation.norm_stats", "compute norm_stats.json from recorded episodes"),
     "train-classifier": ("imitation.train_classifier", "train a success classifier on the images of recorded episodes"),
     "parity": ("evaluation.parity.parity", "compare the model with reference data of openpi, number by number"),

@@ -9,7 +9,7 @@ import sys
 import pytest
 
 from chunk_ppo_ros.core.errors import RegistryError
-from chunk_ppo_ros.core.registry import Registry
+from chunk_ppo_ros.core.registry import Registry, check_short_names, short_name
 from support import plugin_package
 
 GROUP = "chunk_ppo_ros.test_parts"
@@ -84,3 +84,46 @@ def test_listing_names_imports_no_part() -> None:
     )
     result = subprocess.run([sys.executable, "-c", program], capture_output=True, text=True, timeout=60)
     assert result.returncode == 0, result.stderr
+
+
+def write_module(folder: pathlib.Path, patch: pytest.MonkeyPatch, name: str, source: str) -> None:
+    """Writes a module into a folder that Python does not search, and makes it the current folder."""
+    (folder / f"{name}.py").write_text(source)
+    patch.chdir(folder)
+    patch.setattr(sys, "path", [entry for entry in sys.path if entry])
+
+
+def test_a_part_of_the_current_folder_is_named_by_its_module(
+    tmp_path: pathlib.Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    write_module(tmp_path, monkeypatch, "own_halves", "class Maths:\n    half = staticmethod(lambda x: x / 2)\n")
+    assert parts().get("own_halves:Maths.half")(4) == 2.0
+    assert parts().get("math:floor")(2.5) == 2
+    assert sys.path[-1] == str(tmp_path)  # at the end, so that own files hide no libraries
+
+
+@pytest.mark.parametrize(
+    ("name", "text"),
+    [
+        ("own_broken/part.py:half", "must be a registered name or module:attribute, such as my_module:MyClass"),
+        ("own_broken:", "must be a registered name or module:attribute"),
+        ("own_brken:half", "No module named 'own_brken'.* is searched in PYTHONPATH and in .*; start the command in"),
+        ("own_broken:third", "AttributeError.*third.* or repair the module"),
+        ("own_broken:number", r"must have __call__, got 3 without __call__ from the module own_broken"),
+        ("own_worse:half", r"ZeroDivisionError.* at .*own_worse\.py:2 from the module own_worse"),
+    ],
+)
+def test_a_reference_that_cannot_be_used_says_why(
+    name: str, text: str, tmp_path: pathlib.Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    write_module(tmp_path, monkeypatch, "own_broken", "number = 3\n")
+    write_module(tmp_path, monkeypatch, "own_worse", "half = 1\n1 / 0\n")
+    with pytest.raises(RegistryError, match=text):
+        parts().get(name)
+
+
+def test_names_are_short_without_their_modules() -> None:
+    assert [short_name(name) for name in ("rise", "my_terms:rise", "a.b:C.rise")] == ["rise", "rise", "C.rise"]
+    check_short_names("reward.scene_terms", ["my_terms:rise", "fall"])
+    with pytest.raises(RegistryError, match="must have names that differ without their modules, got a:rise, b:rise"):
+        check_short_names("reward.scene_terms", ["a:rise", "b:rise"])

@@ -18,7 +18,7 @@ class EnvConfig(Checked):
     """Settings of the task and of the simulator."""
 
     simulator: str = setting(MUJOCO, "physics behind the robot's topics", choices=(*SIMULATORS, REAL_ROBOT))
-    task: str = setting("reach", "name of a task, of this package or registered by another; see docs/design.md")
+    task: str = setting("reach", "name of a task, or module:Class of your own; see docs/own-task.md")
     task_settings: tuple[str, ...] = setting((), "settings that the task itself declares, each as name=value")
     max_episode_chunks: int = setting(
         4, "time limit of an episode, whole chunks of model.action_horizon control steps", minimum=1, maximum=10000

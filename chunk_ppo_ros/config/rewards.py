@@ -25,10 +25,10 @@ class RewardConfig(Checked):
         (), "factors on terms of the sources, each as name=factor; other terms have the factor 1"
     )
     execution_terms: tuple[str, ...] = setting(
-        (), "registered terms that look at what the robot did, each as name=weight; see docs/rewards.md"
+        (), "terms that look at what the robot did, each as name=weight or module:function=weight; see docs/rewards.md"
     )
     scene_terms: tuple[str, ...] = setting(
-        (), "registered terms that look at the simulated scene, each as name=weight; see docs/rewards.md"
+        (), "terms that look at the simulated scene, each as name=weight or module:function=weight; see docs/rewards.md"
     )
     clamped_penalty: float = setting(0.0, "penalty for each executed step in which a target was limited", minimum=0.0)
     jerk_penalty: float = setting(

@@ -191,7 +191,7 @@ class RobotConfig(Checked):
     )
     backend: str = setting(
         "ros2_control",
-        "what commands the motors: interbotix or ros2_control; other packages register more, see docs/robot.md",
+        "what commands the motors: interbotix, ros2_control, or module:Class of your own; see docs/own-robot.md",
         graph_only=True,
     )
     position_gain: int = setting(

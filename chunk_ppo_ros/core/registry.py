@@ -6,6 +6,9 @@ A part of this package is one line in the registry of its kind. Another package 
     [project.entry-points."chunk_ppo_ros.tasks"]
     stack = "my_package.stack:make_task"
 
+A part can also be named as "module:attribute", such as "my_task:Stack", without a package. Its module is searched where
+Python searches, and then in the folder in which the command was started.
+
 A part is imported only when `get` is called. So names can be listed where MuJoCo, JAX or ROS are missing.
 """
 
@@ -14,14 +17,42 @@ from __future__ import annotations
 import difflib
 import functools
 import importlib.metadata
+import re
 import sys
-from collections.abc import Mapping
+import traceback
+from collections.abc import Iterable, Mapping
+from pathlib import Path
 from typing import Generic, TypeVar, cast
 
 from chunk_ppo_ros.core.errors import RegistryError
 
 PartT = TypeVar("PartT")
 EntryPoint = importlib.metadata.EntryPoint
+
+_REFERENCE = re.compile(r"[A-Za-z_]\w*(\.[A-Za-z_]\w*)*:[A-Za-z_]\w*(\.[A-Za-z_]\w*)*")
+
+
+def short_name(name: str) -> str:
+    """Returns the name of a part without the module of a reference: "stack" of "stack", "Stack" of "my_task:Stack"."""
+    return name.rpartition(":")[2]
+
+
+def check_short_names(what: str, names: Iterable[str]) -> None:
+    """Refuses names of parts that are equal without the modules of references.
+
+    Args:
+        what: name of the setting that has the names, for the error.
+        names: the names.
+
+    Raises:
+        RegistryError: where two of them are equal.
+    """
+    listed = list(names)
+    if len({short_name(name) for name in listed}) < len(listed):
+        raise RegistryError(
+            f"{what} must have names that differ without their modules, got {', '.join(listed)}; rename one of the "
+            "functions"
+        )
 
 
 class Registry(Generic[PartT]):
@@ -55,10 +86,15 @@ class Registry(Generic[PartT]):
     def get(self, name: str) -> PartT:
         """Imports the module of the part with this name and returns the part.
 
+        Args:
+            name: a registered name, or a reference "module:attribute".
+
         Raises:
             RegistryError: when no part has the name, when two packages use it, when the part cannot be imported, or
-                when it lacks an attribute. The text names the entry point and its package.
+                when it lacks an attribute. The text names the module, or the entry point and its package.
         """
+        if ":" in name:
+            return self._load(self._reference(name))
         found = [entry for entry in _find(self.group, tuple(sys.path)) if entry.name == name]
         entries = [*([self._own[name]] if name in self._own else []), *found]
         if not entries:
@@ -70,19 +106,35 @@ class Registry(Generic[PartT]):
             )
         return self._load(entries[0])
 
+    def _reference(self, name: str) -> EntryPoint:
+        """Returns a reference as an entry point of no package, and lets Python search the current folder too.
+
+        Raises:
+            RegistryError: for a text that is no reference.
+        """
+        if not _REFERENCE.fullmatch(name):
+            raise RegistryError(
+                f"{self.what} must be a registered name or module:attribute, such as my_module:MyClass, got {name!r}; "
+                "write a dot for each folder, and leave .py out"
+            )
+        folder = str(Path.cwd())
+        if folder not in sys.path and "" not in sys.path:
+            sys.path.append(folder)  # At the end, so that a file of the user's hides no module of a library.
+        return EntryPoint(name, name, self.group)
+
     def _load(self, entry: EntryPoint) -> PartT:
         try:
             part = entry.load()
         except Exception as error:  # the module belongs to somebody else and may raise anything
             raise RegistryError(
-                f"{self.what} {entry.name!r} must be importable, got {error!r} from {_origin(entry)}; repair or "
-                "uninstall that package"
+                f"{self.what} {entry.name!r} must be importable, got {error!r}{_place(error)} from {_origin(entry)}; "
+                f"{_repair(entry)}"
             ) from error
         missing = [name for name in self._attributes if not hasattr(part, name)]
         if missing:
             raise RegistryError(
                 f"{self.what} {entry.name!r} must have {', '.join(self._attributes)}, got {part!r} without "
-                f"{', '.join(missing)} from {_origin(entry)}; repair that package"
+                f"{', '.join(missing)} from {_origin(entry)}; {_repair(entry)}"
             )
         return cast(PartT, part)
 
@@ -91,8 +143,8 @@ class Registry(Generic[PartT]):
         near = difflib.get_close_matches(name, names, n=3)
         hint = f"did you mean {' or '.join(near)}?" if near else "install the package that has it"
         return (
-            f"{self.what} must be one of {', '.join(names) or 'none'}, got {name!r}; {hint} (other packages add names "
-            f"by entry points of the group {self.group})"
+            f"{self.what} must be one of {', '.join(names) or 'none'}, got {name!r}; {hint} (your own part is named by "
+            f"module:attribute; other packages add names by entry points of the group {self.group})"
         )
 
 
@@ -105,7 +157,27 @@ def _find(group: str, path: tuple[str, ...]) -> tuple[EntryPoint, ...]:
     return tuple(importlib.metadata.entry_points(group=group))
 
 
+def _is_reference(entry: EntryPoint) -> bool:
+    return entry.dist is None and entry.name == entry.value
+
+
 def _origin(entry: EntryPoint) -> str:
-    """Returns where an entry point comes from, for a message."""
+    """Returns where a part comes from, for a message."""
+    if _is_reference(entry):
+        return f"the module {entry.module}, which is searched in PYTHONPATH and in {Path.cwd()}"
     package = entry.dist.name if entry.dist is not None else "chunk_ppo_ros"
     return f"the entry point '{entry.name} = {entry.value}' of {package}"
+
+
+def _repair(entry: EntryPoint) -> str:
+    """Returns what to do about a part that cannot be used, for a message."""
+    if _is_reference(entry):
+        return "start the command in the folder of the module, or repair the module"
+    return "repair or uninstall that package"
+
+
+def _place(error: Exception) -> str:
+    """Returns the file and the line that raised an error, for a message. Errors of the import itself have none."""
+    frame = traceback.extract_tb(error.__traceback__)[-1]
+    is_ours = frame.filename == __file__ or "importlib" in frame.filename
+    return "" if is_ours else f" at {frame.filename}:{frame.lineno}"

@@ -1,9 +1,10 @@
-"""Computes registered reward terms from what the robot did with a chunk.
+"""Computes reward terms from what the robot did with a chunk.
 
-A term of this package is one file in this folder and one line in `EXECUTION_TERMS`. A term of another package is an
-entry point of the group `chunk_ppo_ros.execution_terms`. Both are functions that take what the robot did
-(`ExecutionResult`) and the targets of the chunk, float [H, 14], and return the value of the term as a float. The
-setting `reward.execution_terms` names the terms that count, each with its weight.
+A term of your own is named by its module and function, as "my_terms:travel". A package can register a term, by an entry
+point of the group `chunk_ppo_ros.execution_terms`. A term of this package is one file in this folder and one line in
+`EXECUTION_TERMS`. All are functions that take what the robot did (`ExecutionResult`) and the targets of the chunk,
+float [H, 14], and return the value of the term as a float. The setting `reward.execution_terms` names the terms that
+count, each with its weight. In metrics a term has its name without the module.
 """
 
 from __future__ import annotations
@@ -15,7 +16,7 @@ import numpy as np
 from chunk_ppo_ros.config import RewardConfig
 from chunk_ppo_ros.core.execution import ExecutionResult
 from chunk_ppo_ros.core.registered_functions import number_of
-from chunk_ppo_ros.core.registry import Registry
+from chunk_ppo_ros.core.registry import Registry, short_name
 from chunk_ppo_ros.core.types import RewardTerm
 
 ExecutionTerm = Callable[[ExecutionResult, np.ndarray], float]
@@ -41,7 +42,9 @@ def execution_terms(execution: ExecutionResult, actions: np.ndarray, config: Rew
     """
     return tuple(
         RewardTerm(
-            name, number_of(f"{EXECUTION_TERMS.what} {name}", EXECUTION_TERMS.get(name), execution, actions), weight
+            short_name(name),
+            number_of(f"{EXECUTION_TERMS.what} {name}", EXECUTION_TERMS.get(name), execution, actions),
+            weight,
         )
         for name, weight in config.execution_weights.items()
     )

@@ -16,6 +16,7 @@ from chunk_ppo_ros.config import RewardConfig
 from chunk_ppo_ros.core.errors import RewardError
 from chunk_ppo_ros.core.execution import ExecutionResult
 from chunk_ppo_ros.core.metrics import Metrics
+from chunk_ppo_ros.core.registry import check_short_names
 from chunk_ppo_ros.core.types import ChunkOutcome, RewardTerm, total_reward
 from chunk_ppo_ros.rewards import term_names
 from chunk_ppo_ros.rewards.execution_terms import EXECUTION_TERMS, execution_terms
@@ -27,7 +28,8 @@ def check_settings(config: RewardConfig) -> None:
 
     Raises:
         RewardError: for a factor on a term that has its own setting.
-        RegistryError: for a term of `reward.execution_terms` that no package registers or that cannot be imported.
+        RegistryError: for a term of `reward.execution_terms` that no package registers or that cannot be imported, or
+            two terms whose names are equal without their modules.
     """
     for name in config.factors:
         if name in term_names.OWN:
@@ -35,6 +37,7 @@ def check_settings(config: RewardConfig) -> None:
                 f"reward.term_weights must name terms of sources, got '{name}'; it has a setting of its own, see "
                 "docs/rewards.md"
             )
+    check_short_names(EXECUTION_TERMS.what, config.execution_weights)
     for name in config.execution_weights:
         EXECUTION_TERMS.get(name)
 

@@ -1,11 +1,14 @@
 """Lists the tasks, and makes the configured one.
 
-A task of this package is one file in this folder and one line in `TASKS`. A task of another package is an entry point
-of the group `chunk_ppo_ros.tasks`, which is a function that takes an `EnvConfig` and returns a `Task`.
+A task of this package is one file in this folder and one line in `TASKS`. A task of your own is named by its module and
+class, as "my_task:Stack". A package can also register a task, by an entry point of the group `chunk_ppo_ros.tasks`. All
+are classes derived from `Task`, or functions that return a task. They are called with the `EnvConfig` where they have a
+parameter for it, and else without arguments.
 """
 
 from __future__ import annotations
 
+import inspect
 from collections.abc import Callable
 from typing import Any
 
@@ -16,7 +19,7 @@ from chunk_ppo_ros.core.prompts.weighted_prompt import WeightedPrompt
 from chunk_ppo_ros.core.registry import Registry
 from chunk_ppo_ros.sim.tasks.task import Task
 
-MakeTask = Callable[[EnvConfig], Task[Any]]
+MakeTask = Callable[..., Task[Any]]
 
 TASKS: Registry[MakeTask] = Registry(
     "env.task",
@@ -27,7 +30,7 @@ TASKS: Registry[MakeTask] = Registry(
     },
     attributes=("__call__",),
 )
-"""The registered tasks. Each entry is a function that makes the task."""
+"""The registered tasks. Each entry is a class or a function that makes the task."""
 
 _MEMBERS = ("name", "prompt", "objects", "sample_layout", "observe", "step_reward", "make_expert")
 
@@ -36,11 +39,18 @@ def make_task(env: EnvConfig) -> Task[Any]:
     """Returns the task `env.task`.
 
     Raises:
-        RegistryError: for a name that is not registered (the text lists the registered names), or for a part that is no
-            task.
+        RegistryError: for a name that is not registered (the text lists the registered names), for a task that cannot
+            be made, or for a part that is no task.
         ValueError: for settings that the task does not have.
     """
-    task = TASKS.get(env.task)(env)
+    make = TASKS.get(env.task)
+    try:
+        task = make(env) if _takes_env(make) else make()
+    except TypeError as error:  # such as a class whose `__init__` wants more than the settings
+        raise RegistryError(
+            f"env.task {env.task!r} must be made from an EnvConfig or from nothing, got {error}; give its class an "
+            "__init__ without further parameters, or name a function that makes it"
+        ) from error
     missing = [name for name in _MEMBERS if not hasattr(task, name)]
     if missing:
         raise RegistryError(
@@ -48,6 +58,15 @@ def make_task(env: EnvConfig) -> Task[Any]:
             "chunk_ppo_ros.sim.tasks.task.Task"
         )
     return task
+
+
+def _takes_env(make: MakeTask) -> bool:
+    """Returns whether a class or a function has a parameter for the `EnvConfig`."""
+    try:
+        parameters = inspect.signature(make).parameters.values()
+    except ValueError:  # Some functions of C have no signature.
+        return True
+    return any(each.kind in (each.POSITIONAL_ONLY, each.POSITIONAL_OR_KEYWORD) for each in parameters)
 
 
 def prompts_of(config: TrainConfig) -> tuple[WeightedPrompt, ...]:

@@ -1,9 +1,10 @@
-"""Adds registered reward terms, which are computed from the scene, to the terms of any task.
+"""Adds terms, which are computed from the scene, to the terms of any task.
 
-A term of this package is one file in this folder and one line in `SCENE_TERMS`. A term of another package is an entry
-point of the group `chunk_ppo_ros.scene_terms`. Both are functions of the scenes before and after a control step
-(`SceneState`), and return the value of the step as a float. The setting `reward.scene_terms` names the terms that
-count, each with its weight. The value of a chunk is the sum over its steps.
+A term of your own is named by its module and function, as "my_terms:rise". A package can register a term, by an entry
+point of the group `chunk_ppo_ros.scene_terms`, and a term of this package is one file in this folder and one line in
+`SCENE_TERMS`. All are functions of the scenes before and after a control step (`SceneState`), and return the value of
+the step as a float. The setting `reward.scene_terms` names the terms that count, each with its weight. The value of a
+chunk is the sum over its steps. In metrics a term has its name without the module.
 """
 
 from __future__ import annotations
@@ -17,7 +18,7 @@ import numpy as np
 from chunk_ppo_ros.config import TrainConfig
 from chunk_ppo_ros.core.errors import RewardError
 from chunk_ppo_ros.core.registered_functions import number_of
-from chunk_ppo_ros.core.registry import Registry
+from chunk_ppo_ros.core.registry import Registry, check_short_names, short_name
 from chunk_ppo_ros.core.types import RewardTerm
 from chunk_ppo_ros.sim.interface import StepReward
 from chunk_ppo_ros.sim.scene import EpisodeLayout, SceneState
@@ -84,9 +85,11 @@ def with_scene_terms(task: Task[Any], config: TrainConfig) -> Task[Any]:
     """Returns the task with the terms of `reward.scene_terms`, or the task itself where there are none.
 
     Raises:
-        RegistryError: for a name that no package registers, or a package whose term cannot be imported.
+        RegistryError: for a name that no package registers, a term that cannot be imported, or two terms whose names
+            are equal without their modules.
     """
     weights = config.reward.scene_weights
     if not weights:
         return task
-    return TaskWithTerms(task, {name: (SCENE_TERMS.get(name), weight) for name, weight in weights.items()})
+    check_short_names(SCENE_TERMS.what, weights)
+    return TaskWithTerms(task, {short_name(name): (SCENE_TERMS.get(name), weight) for name, weight in weights.items()})

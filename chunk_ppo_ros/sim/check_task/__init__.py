@@ -1,0 +1,1 @@
+"""Checks a task of the simulator before anybody trains on it: the command `check-task`."""
