@@ -136,6 +136,7 @@ GRAPH_ALONE = (
     "robot/player/",
     "robot/leaders/",
     "rewards/bookkeeping/",
+    "sim/check_task/",
     "robot/gate/trust_rule",
     "robot/gate/motor_watch",
 )
