@@ -135,14 +135,29 @@ def test_a_network_that_contradicts_itself_is_refused(discovery: str, peers: str
         graph_lib.network_environment(discovery=discovery, static_peers=peers)
 
 
-def test_a_simulation_takes_a_free_domain_and_a_robot_the_users(
-    tmp_path: pathlib.Path, monkeypatch: pytest.MonkeyPatch
+@pytest.mark.parametrize("exported", ["17", "", None])
+def test_the_exported_domain_is_taken_and_else_a_simulation_takes_a_free_one(
+    tmp_path: pathlib.Path, monkeypatch: pytest.MonkeyPatch, exported: str | None
 ) -> None:
-    monkeypatch.setenv("ROS_DOMAIN_ID", "17")
+    monkeypatch.delenv("ROS_DOMAIN_ID", raising=False)
+    if exported is not None:
+        monkeypatch.setenv("ROS_DOMAIN_ID", exported)
     simulated, robot = make_config(tmp_path), make_config(tmp_path, simulator="none")
-    assert graph_lib.wanted_domain(None, simulated) is None
-    assert graph_lib.wanted_domain(None, robot) == 17
+    assert graph_lib.wanted_domain(None, simulated) == (17 if exported else None)
+    assert graph_lib.wanted_domain(None, robot) == (17 if exported else 0)
     assert graph_lib.wanted_domain(5, simulated) == graph_lib.wanted_domain(5, robot) == 5
+
+
+def test_namespace_and_log_level_are_ros_arguments_of_all_nodes(tmp_path: pathlib.Path) -> None:
+    graph = graph_lib.describe(make_config(tmp_path), namespace="cell_1/left/", log_level="warn")
+    assert graph.ros_arguments == ("-r", "__ns:=/cell_1/left", "--log-level", "warn")
+    assert graph_lib.describe(make_config(tmp_path)).ros_arguments == ()
+
+
+@pytest.mark.parametrize("namespace", ["1cell", "cell-1", "a//b", "a b"])
+def test_a_namespace_that_ros_does_not_take_is_refused(tmp_path: pathlib.Path, namespace: str) -> None:
+    with pytest.raises(SettingError, match=f"got {namespace}; write one such as /cell_1"):
+        graph_lib.describe(make_config(tmp_path), namespace=namespace)
 
 
 @pytest.fixture
@@ -192,20 +207,17 @@ def test_bad_arguments_are_one_line(
 
 
 def test_the_launch_file_makes_one_process_for_each_node(tmp_path: pathlib.Path) -> None:
-    launch = pytest.importorskip("launch", reason="the launch package comes with ROS from apt")
     launch_ros_actions = pytest.importorskip("launch_ros.actions", reason="launch_ros comes with ROS from apt")
     spec = importlib.util.spec_from_file_location("training_launch", ROOT / "launch" / "training.launch.py")
     assert spec is not None
     assert spec.loader is not None
     graph_actions = importlib.import_module("chunk_ppo_ros.nodes.launching.graph_actions")
+    arguments = importlib.import_module("chunk_ppo_ros.nodes.launching.arguments")
     module = importlib.util.module_from_spec(spec)
     spec.loader.exec_module(module)
-    context = launch.LaunchContext()
-    empty = dict.fromkeys(("static_peers", "task", "model", "checkpoint"), "")
     given = {"config": str(ROOT / "config" / "training.yaml"), "exp_name": str(tmp_path / "one"), "sim": "kinematic"}
     given |= {"domain_id": "41", "on_node_exit": "stop", "record": "true", "discovery": "localhost"}
-    context.launch_configurations.update({**empty, **given})
-    actions = graph_actions.start_graph(context, module.configure)
+    actions = graph_actions.start_graph(arguments.Given(given), module.configure)
     nodes = [action for action in actions if isinstance(action, launch_ros_actions.Node)]
     config = load_config_file(tmp_path / "one" / "params.yaml")
     assert [node.node_executable for node in nodes] == [

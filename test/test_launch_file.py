@@ -4,15 +4,17 @@ from __future__ import annotations
 
 import dataclasses
 import pathlib
+import re
 import types
 from collections.abc import Iterator
 from typing import Any
 
 import pytest
 
-from chunk_ppo_ros.config import TrainConfig
+from chunk_ppo_ros.config import MODELS, TrainConfig
 from chunk_ppo_ros.core.errors import CONFIGURATION_ERROR, SettingError
 from chunk_ppo_ros.evaluation.deployment import setup
+from chunk_ppo_ros.nodes.launching.arguments import Given, check_names, is_started_directly
 from chunk_ppo_ros.runtime import respawns
 from chunk_ppo_ros.runtime.description import Graph, NodeDescription
 from support.fake_node import SteadyClock
@@ -37,8 +39,14 @@ class Process:
 
     def end(self, code: int) -> Action:
         """Returns what the launch file does when the process has ended with an exit code."""
-        (reaction,) = self.action.named["on_exit"](types.SimpleNamespace(returncode=code), None)
+        (reaction,) = self.reactions(code, is_shutdown=False)
         return reaction
+
+    def reactions(self, code: int, *, is_shutdown: bool) -> list[Action]:
+        """Returns everything that the launch file does then, also while `launch` ends all processes."""
+        context = types.SimpleNamespace(is_shutdown=is_shutdown)
+        found: list[Action] = self.action.named["on_exit"](types.SimpleNamespace(returncode=code), context)
+        return found
 
 
 def start(actions: Any, name: str, *, on_node_exit: str) -> Process:
@@ -59,9 +67,9 @@ def test_a_node_is_started_anew_as_often_as_the_supervisor_does_it(actions: Any,
     for _ in range(respawns.MAX_RESPAWNS):
         assert isinstance(process.end(1), LogInfo)
         clock.now += 1.0
-    reaction = process.end(1)
-    assert isinstance(reaction, Shutdown)
-    assert reaction.named["reason"] == (
+    with pytest.raises(actions.RunFailed) as caught:
+        process.end(1)
+    assert str(caught.value) == (
         "robot_node ended with exit code 1; it was started anew 8 times in a row, and that does not help"
     )
 
@@ -82,7 +90,6 @@ def test_waiting_has_no_limit_and_starts_nothing(actions: Any) -> None:
 @pytest.mark.parametrize(
     ("name", "on_node_exit", "code", "reason"),
     [
-        ("trainer_node", "respawn", 0, "trainer_node is done; the run has ended"),
         ("trainer_node", "respawn", 3, "trainer_node is done, but it trained from fresh weights that nobody asked for"),
         (
             "trainer_node",
@@ -91,14 +98,30 @@ def test_waiting_has_no_limit_and_starts_nothing(actions: Any) -> None:
             "trainer_node ended with exit code 1; start the graph again with",
         ),
         ("robot_node", "stop", 1, "robot_node ended with exit code 1"),
+        ("robot_node", "stop", -9, "robot_node was killed by signal 9"),
         ("robot_node", "respawn", CONFIGURATION_ERROR, "robot_node ended with exit code 2"),
         ("robot_node", "wait", CONFIGURATION_ERROR, "robot_node ended with exit code 2"),
     ],
 )
-def test_what_ends_the_graph(actions: Any, name: str, on_node_exit: str, code: int, reason: str) -> None:
-    reaction = start(actions, name, on_node_exit=on_node_exit).end(code)
+def test_what_ends_the_graph_with_exit_code_1(
+    actions: Any, name: str, on_node_exit: str, code: int, reason: str
+) -> None:
+    """`launch` exits with 1 only where an exception reaches it."""
+    process = start(actions, name, on_node_exit=on_node_exit)
+    with pytest.raises(actions.RunFailed) as caught:
+        process.end(code)
+    assert str(caught.value).startswith(reason)
+
+
+def test_the_end_of_the_run_ends_the_graph_with_exit_code_0(actions: Any) -> None:
+    reaction = start(actions, "trainer_node", on_node_exit="respawn").end(0)
     assert isinstance(reaction, Shutdown)
-    assert reaction.named["reason"].startswith(reason)
+    assert reaction.named["reason"] == "trainer_node is done; the run has ended"
+
+
+@pytest.mark.parametrize("code", [0, 1, -9])
+def test_a_node_that_ends_while_all_are_stopped_is_no_news(actions: Any, code: int) -> None:
+    assert start(actions, "robot_node", on_node_exit="stop").reactions(code, is_shutdown=True) == []
 
 
 def test_a_node_that_ends_the_run_is_started_anew_where_it_needs_no_other_arguments(actions: Any) -> None:
@@ -114,29 +137,92 @@ def test_a_node_that_ends_the_run_is_started_anew_where_it_needs_no_other_argume
 def test_a_domain_that_is_no_number_is_refused_by_a_sentence(
     actions: Any, tmp_path: pathlib.Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
+    given = {"run_dir": str(tmp_path), "checkpoint_root": str(tmp_path), "domain_id": "lab", "discovery": "localhost"}
+    with pytest.raises(SettingError) as caught:
+        actions.start_graph(Given({**given, "on_node_exit": "stop"}), training(monkeypatch).configure)
+    assert str(caught.value) == ("the ROS domain must be within 0..232, got lab; correct domain_id or ROS_DOMAIN_ID")
+
+
+def training(monkeypatch: pytest.MonkeyPatch) -> Any:
+    """Returns the launch file of a training whose parameter file has no values, and whose run has no checkpoint."""
     launch_file = load_launch_file("training.launch.py")
-    empty = dict.fromkeys(("config", "sim", "task", "model", "checkpoint", "static_peers"), "")
-    given = {"exp_name": str(tmp_path / "one"), "record": "false", "domain_id": "lab", "discovery": "localhost"}
     monkeypatch.setattr(launch_file, "load_config_file", lambda path: TrainConfig())
     monkeypatch.setattr(launch_file, "settings_of_file", lambda path: ())
-    with pytest.raises(SettingError) as caught:
-        actions.start_graph({**empty, **given, "on_node_exit": "stop"}, launch_file.configure)
-    assert str(caught.value) == (
-        "the ROS domain must be within 0..232, got lab; correct domain_id, or ROS_DOMAIN_ID with a real robot"
-    )
+    return launch_file
+
+
+def test_every_setting_is_an_argument_of_a_training(
+    actions: Any, tmp_path: pathlib.Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    named = {"learning_rate": "2e-5", "ppo.gamma": "0.9", "sources": "task scale", "prompt": "put it down"}
+    switches = {"autostart": "false", "wandb": "False", "run.resume": "", "sim": "kinematic", "model": "tiny"}
+    places = {"run_dir": str(tmp_path), "checkpoint_root": str(tmp_path), "exp_name": "one"}
+    config = training(monkeypatch).configure(Given({**named, **switches, **places, "record": "false"}))
+    assert (config.ppo.learning_rate, config.ppo.gamma, config.reward.sources) == (2e-5, 0.9, ("task", "scale"))
+    assert (config.run.autostart, config.run.wandb, config.run.resume) == (False, False, False)
+    assert (config.run.prompt, config.env.simulator, config.model) == ("put it down", "kinematic", MODELS["tiny"])
+    assert config.run.folder == tmp_path / "one"
+
+
+@pytest.mark.parametrize(
+    ("given", "text"),
+    [
+        ({"wandb": "maybe"}, "wandb must be true or false, got maybe"),
+        ({"gamma": "3"}, "gamma must be within 0.0..1.0, got 3.0"),
+        ({"gamma": "much"}, "invalid float value: 'much'"),
+        ({"sim": "mujoco", "simulator": "kinematic"}, "sim and simulator are two names of one argument"),
+        ({"namespace": "1st cell"}, "namespace must be made of letters"),
+    ],
+)
+def test_a_wrong_argument_of_a_training_is_an_error_in_one_line(
+    actions: Any, tmp_path: pathlib.Path, monkeypatch: pytest.MonkeyPatch, given: dict[str, str], text: str
+) -> None:
+    places = {"run_dir": str(tmp_path), "checkpoint_root": str(tmp_path), "discovery": "localhost"}
+    with pytest.raises(ValueError, match=re.escape(text)):
+        actions.start_graph(Given({**places, **given}), training(monkeypatch).configure)
+
+
+@pytest.mark.parametrize(
+    ("name", "advice"),
+    [
+        ("simulater", "did you mean simulator?"),
+        ("name_space", "did you mean namespace?"),
+        ("ppo.learning_rte", "did you mean ppo.learning_rate"),
+        ("xyz", "--show-args lists the arguments"),
+    ],
+)
+def test_an_unknown_argument_is_refused_and_near_ones_are_named(actions: Any, name: str, advice: str) -> None:
+    with pytest.raises(SettingError, match=f"unknown argument {name}; {advice}"):
+        check_names(["task", "learning_rate", "launch-prefix", name], ["task", "simulator", "namespace"])
+
+
+def test_arguments_of_a_launch_file_that_includes_this_one_are_left_alone() -> None:
+    directly = ["/opt/ros/bin/ros2", "launch", "chunk_ppo_ros", "training.launch.py", "resume:=true"]
+    assert is_started_directly("training.launch.py", directly)
+    assert is_started_directly("training.launch.py", ["ros2", "launch", "./launch/training.launch.py"])
+    assert not is_started_directly("training.launch.py", ["ros2", "launch", "lab", "lab.launch.py", "rviz:=true"])
+
+
+def test_namespace_and_log_level_reach_every_node(actions: Any, tmp_path: pathlib.Path) -> None:
+    graph = dataclasses.replace(GRAPH, namespace="/cell_1", log_level="debug")
+    (action,) = [actions.node_action(node, graph, on_node_exit="stop") for node in graph.nodes[:1]]
+    assert (action.named["namespace"], action.named["ros_arguments"]) == ("/cell_1", ["--log-level", "debug"])
+    plain = actions.node_action(GRAPH.nodes[0], GRAPH, on_node_exit="stop")
+    assert (plain.named["namespace"], plain.named["ros_arguments"]) == (None, [])
 
 
 @pytest.mark.parametrize(
     ("file", "names"),
     [
-        ("training.launch.py", {"config", "sim", "task", "model", "exp_name", "checkpoint"}),
-        ("policy.launch.py", {"checkpoint", "config", "sim", "exp_name", "resume", "decoding", "episodes"}),
+        ("training.launch.py", {"config", "sim", "simulator", "task", "model", "exp_name", "checkpoint"}),
+        ("policy.launch.py", {"checkpoint", "config", "sim", "exp_name", "decoding", "episodes"}),
     ],
 )
 def test_every_argument_is_declared_and_described(actions: Any, file: str, names: set[str]) -> None:
     description = load_launch_file(file).generate_launch_description()
     declared = [action for action in description.given[0] if isinstance(action, DeclareLaunchArgument)]
-    assert {action.given[0] for action in declared} >= {*names, "record", "discovery", "domain_id", "on_node_exit"}
+    shared = {"record", "discovery", "domain_id", "on_node_exit", "resume", "run_dir", "autostart", "namespace"}
+    assert {action.given[0] for action in declared} >= {*names, *shared, "log_level"}
     assert all(action.named["description"] for action in declared)
     assert all(action.named["choices"] is None or "" not in action.named["choices"][1:] for action in declared)
 
@@ -145,17 +231,18 @@ def test_the_arguments_of_the_policy_are_the_flags_of_deploy(actions: Any, monke
     launch_file = load_launch_file("policy.launch.py")
     seen: list[list[str]] = []
     monkeypatch.setattr(launch_file, "config_from_arguments", lambda arguments: seen.append(arguments) or TrainConfig())
-    given = dict.fromkeys(launch_file.FLAGS, "") | {"checkpoint": "step_3", "resume": "true", "decoding": "sample"}
-    launch_file.configure({**given, "episodes": "24"}.__getitem__)
-    assert seen == [["step_3", "--decoding", "sample", "--episodes", "24", "--resume"]]
+    given = {"checkpoint": "step_3", "resume": "true", "decoding": "sample", "sim": "none", "task": ""}
+    launch_file.configure(Given({**given, "config": "a.yaml", "episodes": "24", "temperature": "0.5"}))
+    (flags,) = seen
+    assert flags[:5] == ["step_3", "--params_file", "a.yaml", "--episodes", "24"]
     parser = setup.DeployParser(prog="deploy", description=None)
-    parsed = parser.parse_args([*seen[0], "--temperature", "0.5", "--simulator", "none", "--params_file", "a.yaml"])
+    parsed = parser.parse_args(flags)
     assert (str(parsed.checkpoint), parsed.decoding, parsed.episodes, parsed.resume) == ("step_3", "sample", 24, True)
-    assert {flag.removeprefix("--") for flag in launch_file.FLAGS.values()} <= set(vars(parsed))
+    assert (parsed.simulator, parsed.temperature, parsed.params_file, parsed.task) == ("none", 0.5, "a.yaml", None)
 
 
 def test_a_wrong_argument_of_the_policy_is_an_error_in_one_line(actions: Any, tmp_path: pathlib.Path) -> None:
     launch_file = load_launch_file("policy.launch.py")
-    given = dict.fromkeys(launch_file.FLAGS, "") | {"checkpoint": str(tmp_path), "resume": "false"}
+    given = {"checkpoint": str(tmp_path), "resume": "false", "episodes": "many"}
     with pytest.raises(SettingError, match="invalid int value: 'many'"):
-        launch_file.configure({**given, "episodes": "many"}.__getitem__)
+        launch_file.configure(Given(given))

@@ -87,6 +87,57 @@ def test_the_list_of_nodes_is_read_without_any_package_installed() -> None:
     assert setup_environment.NODE_LIST.samefile(ROOT / "chunk_ppo_ros" / "runtime" / "description.py")
 
 
+def test_set_up_links_the_launch_files_in_a_folder_that_ros2_launch_looks_into(tmp_path: Path) -> None:
+    """`ros2 launch` looks for a file by os.walk, which does not enter a linked folder. An earlier set-up made one."""
+    share = tmp_path / "share" / "chunk_ppo_ros"
+    share.mkdir(parents=True)
+    (share / "launch").symlink_to(ROOT / "launch")
+    for _ in range(2):
+        setup_environment.link_files(ROOT / "launch", share / "launch")
+        found = {name for _, _, names in os.walk(share) for name in names}
+        assert found >= {"training.launch.py", "policy.launch.py", "node_packages.py"}
+    assert (share / "launch" / "training.launch.py").samefile(ROOT / "launch" / "training.launch.py")
+    assert (ROOT / "launch" / "training.launch.py").is_file()
+
+
+FINDS_JAX = """
+import importlib.util, runpy, sys
+runpy.run_path(sys.argv[1])
+assert importlib.util.find_spec("jax") and importlib.util.find_spec("numpy"), sys.path
+print(importlib.util.find_spec("jax").origin)
+"""
+
+
+def find_packages(prefix: Path, interpreter: str) -> subprocess.CompletedProcess[str]:
+    """Runs what a launch file runs first, in a Python without packages, as `ros2` does; the nodes run on another."""
+    executable = prefix / "lib" / "chunk_ppo_ros" / "trainer_node"
+    executable.parent.mkdir(parents=True)
+    executable.write_text(f"#!{interpreter}\nprint('a node')\n")
+    index = prefix / "ros" / "ament_index_python"
+    index.mkdir(parents=True)
+    (index / "__init__.py").touch()
+    (index / "packages.py").write_text(f"def get_package_prefix(name):\n    return {str(prefix)!r}\n")
+    bare = [sys.executable, "-S", "-c", FINDS_JAX, str(ROOT / "launch" / "node_packages.py")]
+    environ = {"PATH": os.environ["PATH"], "PYTHONPATH": str(prefix / "ros")}
+    return subprocess.run(bare, env=environ, capture_output=True, text=True)
+
+
+def test_a_launch_file_imports_what_the_nodes_import_although_ros2_runs_on_another_python(tmp_path: Path) -> None:
+    found = find_packages(tmp_path, sys.executable)
+    assert found.returncode == 0, found.stderr
+    import jax
+
+    assert found.stdout.strip() == jax.__file__
+
+
+def test_a_launch_file_says_which_pythons_do_not_fit(tmp_path: Path) -> None:
+    other = tmp_path / "python3.9"
+    other.write_text("#!/bin/sh\necho '[[3, 9], []]'\n")
+    other.chmod(0o755)
+    found = find_packages(tmp_path, str(other))
+    assert f"got 3.9 of {other}; run `make clean` and `make setup` with ROS sourced" in found.stderr
+
+
 @pytest.mark.parametrize("path", sorted(ROOT.glob("requirements/*.txt")), ids=lambda path: path.name)
 def test_requirements_are_pinned_and_plain(path: Path) -> None:
     for line in path.read_text().splitlines():

@@ -182,7 +182,9 @@ def test_a_change_of_an_episode_is_logged_and_published_with_all_its_numbers(
     assert (ended.episode, ended.outcome, ended.total_reward, ended.num_chunks) == (3, Ending.FAILURE, 1.5, 1)
     assert (reset.intervened, ended.intervened, reset.seed == ended.seed) == (False, True, True)
     assert (ended.header.stamp.sec, ended.header.stamp.nanosec) == (7, 9)
-    assert node.take_lines()[-1] == ("info", "episode 3 ENDED dropped")
+    assert [text for level, text in node.take_lines() if level == "info"] == [
+        "episode 3 ENDED as FAILURE, reward 1.50, 1 chunks; dropped"
+    ]
 
 
 class Answers:

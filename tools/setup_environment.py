@@ -142,6 +142,16 @@ def install_messages() -> None:
     run(PYTHON, ROOT / "tools" / "build_messages.py", VENV, VENV / "build" / "chunk_ppo_msgs")
 
 
+def link_files(folder: Path, at: Path) -> None:
+    """Makes a folder with a link to each file of another one. `ros2 launch` finds no file behind a linked folder."""
+    if at.is_symlink():
+        at.unlink()
+    shutil.rmtree(at, ignore_errors=True)
+    for file in sorted(folder.iterdir()):
+        if file.is_file():
+            link(file, at / file.name)
+
+
 def link(target: Path, at: Path) -> None:
     """Makes a symbolic link and replaces an existing file or link."""
     at.parent.mkdir(parents=True, exist_ok=True)
@@ -154,8 +164,9 @@ def install_package() -> None:
     pip_install("--quiet", "--no-deps", "--no-build-isolation", "--editable", ROOT)
     share = VENV / "share"
     link(ROOT / "resource" / NAME, share / "ament_index" / "resource_index" / "packages" / NAME)
-    for name in ("package.xml", "launch", "config"):
-        link(ROOT / name, share / NAME / name)
+    link(ROOT / "package.xml", share / NAME / "package.xml")
+    for name in ("launch", "config"):
+        link_files(ROOT / name, share / NAME / name)
     for node in runpy.run_path(str(NODE_LIST))["NODES"]:
         link(VENV / "bin" / node.name, VENV / "lib" / NAME / node.name)
 
@@ -178,12 +189,13 @@ def steps() -> list[Step]:
     builders = [ROOT / "tools" / "build_messages.py", ROOT / "tools" / "repair_wheels.py"]
     messages = digest([*(ROOT / "msg").iterdir(), *builders, ROOT / "requirements" / "ros-wheels.txt"])
     package = digest([NODE_LIST, ROOT / "setup.py", ROOT / "setup.cfg", ROOT / "package.xml", ROOT / "pyproject.toml"])
+    linked = sorted(file.name for name in ("launch", "config") for file in (ROOT / name).iterdir())
     rendering = digest([ROOT / "tools" / "system_packages.py"])
     return [
         Step(ENVIRONMENT, origin().key, make_environment, "seconds"),
         Step("Python packages (1.5 GB, several minutes)", requirements, install_requirements),
         Step("messages (chunk_ppo_msgs)", messages, install_messages, "compiled here, about two minutes"),
-        Step("the package itself", package, install_package, "seconds"),
+        Step("the package itself", " ".join([package, *linked]), install_package, "seconds"),
         Step("OpenGL", rendering, prepare_rendering, "seconds, unless packages are installed by apt-get"),
     ]
 

@@ -133,6 +133,8 @@ class Graph:
         ends_with: the name of the node whose exit with code 0 is the end of the run.
         checkpoint_folder: the folder of the run's checkpoints. A node that ends before there is one is started anew
             without its respawn arguments, because there is nothing to go on from. None where that is not known.
+        namespace: the namespace of all nodes; empty is none.
+        log_level: the least severity that the nodes log; empty is that of ROS.
     """
 
     nodes: tuple[NodeDescription, ...]
@@ -140,6 +142,18 @@ class Graph:
     run_dir: pathlib.Path
     ends_with: str = "trainer_node"
     checkpoint_folder: pathlib.Path | None = None
+    namespace: str = ""
+    log_level: str = ""
+
+    @property
+    def log_arguments(self) -> tuple[str, ...]:
+        """The ROS arguments that set the log level."""
+        return ("--log-level", self.log_level) if self.log_level else ()
+
+    @property
+    def ros_arguments(self) -> tuple[str, ...]:
+        """The ROS arguments that all nodes get, beside their parameters."""
+        return (*(("-r", f"__ns:={self.namespace}") if self.namespace else ()), *self.log_arguments)
 
     @property
     def has_checkpoint(self) -> bool:

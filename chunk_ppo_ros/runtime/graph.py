@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import argparse
 import os
+import re
 from collections.abc import Callable, Sequence
 
 from chunk_ppo_ros.config import PRESETS, TrainConfig, flags
@@ -23,24 +24,32 @@ DISCOVERY = {"localhost": "LOCALHOST", "static_peers": "LOCALHOST", "subnet": "S
 ROS_STATIC_PEERS adds static peers.
 """
 
-GRAPH_FLAGS = ("params_file", "record", "domain_id", "discovery", "static_peers", "on_node_exit")
+LOG_LEVELS = ("debug", "info", "warn", "error", "fatal")
+"""The severities of ROS logs."""
+
+GRAPH_FLAGS = (
+    *("params_file", "record", "namespace", "log_level", "domain_id", "discovery", "static_peers", "on_node_exit"),
+)
 """The names of the flags that `add_graph_flags` adds."""
 
 
-def describe(config: TrainConfig, *, record: bool = False) -> Graph:
+def describe(config: TrainConfig, *, record: bool = False, namespace: str = "", log_level: str = "") -> Graph:
     """Returns the graph of a configuration, and writes the parameter file into the folder of the run.
 
     Args:
         config: the configuration of the run.
         record: whether the rollout topics are recorded.
+        namespace: the namespace of all nodes, with or without the slash at its start; empty is none.
+        log_level: the least severity that the nodes log; empty is that of ROS.
 
     Raises:
-        SettingError: for a folder of outputs that cannot be written, and for a training in the folder of a run without
-            a trainer.
+        SettingError: for a folder of outputs that cannot be written, for a training in the folder of a run without a
+            trainer, and for a namespace that ROS does not take.
 
     Returns:
         The graph. The nodes that take long to start come first, the recorder before them.
     """
+    full_namespace = _full_namespace(namespace)
     run_dir = config.run.folder.resolve()
     check_folder(run_dir, "run.run_dir")
     if not config.deploy.is_deployment:
@@ -72,7 +81,26 @@ def describe(config: TrainConfig, *, record: bool = False) -> Graph:
         run_dir=run_dir,
         ends_with=ends_with,
         checkpoint_folder=config.run.checkpoint_folder.resolve(),
+        namespace=full_namespace,
+        log_level=log_level,
     )
+
+
+def _full_namespace(namespace: str) -> str:
+    """Returns a namespace with the slash at its start, or an empty string where there is none.
+
+    Raises:
+        SettingError: for a namespace that ROS does not take.
+    """
+    stripped = namespace.strip("/")
+    if not stripped:
+        return ""
+    if not re.fullmatch(r"[A-Za-z_]\w*(/[A-Za-z_]\w*)*", stripped, re.ASCII):
+        raise SettingError(
+            f"namespace must be made of letters, digits, underscores and slashes, and no part may begin with a digit, "
+            f"got {namespace}; write one such as /cell_1"
+        )
+    return f"/{stripped}"
 
 
 def network_environment(*, discovery: str, static_peers: str = "", domain_id: int | None = None) -> dict[str, str]:
@@ -102,20 +130,21 @@ def network_environment(*, discovery: str, static_peers: str = "", domain_id: in
 def wanted_domain(domain_id: int | str | None, config: TrainConfig) -> int | None:
     """Returns the ROS domain to claim, or None for any free domain. `domain_id` may be as the user wrote it.
 
-    Without `domain_id`, a real robot uses the user's own domain, where its driver is. A simulation uses a free one.
+    Without `domain_id`, it is that of the variable ROS_DOMAIN_ID, where the tools of the user look for the graph. If it
+    is not set, a real robot is in domain 0, where its driver is, and a simulation takes a free domain.
 
     Raises:
         SettingError: for a domain that DDS does not have.
     """
     given = domain_id
-    if domain_id is None and config.env.is_real:
-        given = os.environ.get("ROS_DOMAIN_ID", "0")
+    if domain_id is None:
+        given = os.environ.get("ROS_DOMAIN_ID") or ("0" if config.env.is_real else None)
     if given is None:
         return None
     if str(given) not in map(str, DDS_DOMAINS):
         raise SettingError(
             f"the ROS domain must be within {DDS_DOMAINS.start}..{DDS_DOMAINS.stop - 1}, got {given}; correct "
-            "domain_id, or ROS_DOMAIN_ID with a real robot"
+            "domain_id or ROS_DOMAIN_ID"
         )
     return int(given)
 
@@ -161,7 +190,7 @@ def run_graph(parser: argparse.ArgumentParser, given: argparse.Namespace, config
     with claim_domain(wanted) as domain_id:
         print(f"ROS_DOMAIN_ID={domain_id}: set it to look at the topics", flush=True)
         supervisor = Supervisor(
-            describe(config, record=given.record),
+            describe(config, record=given.record, namespace=given.namespace, log_level=given.log_level),
             domain_id=domain_id,
             on_node_exit=given.on_node_exit,
             environment=environment,
@@ -174,7 +203,11 @@ def add_graph_flags(parser: argparse.ArgumentParser) -> None:
     group = parser.add_argument_group("graph")
     group.add_argument("--params_file", help="parameter file that replaces the preset's values, such as config/*.yaml")
     group.add_argument("--record", action="store_true", help="record the rollout topics to run_dir/exp_name/bag")
-    group.add_argument("--domain_id", type=int, help="ROS domain; a free one in simulation, else the user's own")
+    group.add_argument("--namespace", default="", help="namespace of all nodes, such as /cell_1")
+    group.add_argument("--log_level", choices=LOG_LEVELS, default="", help="least severity that the nodes log (info)")
+    group.add_argument(
+        "--domain_id", type=int, help="ROS domain (ROS_DOMAIN_ID, or a free one in simulation where it is not set)"
+    )
     group.add_argument(
         "--discovery", choices=sorted(DISCOVERY), default="localhost", help="which machines may see the graph"
     )

@@ -127,6 +127,7 @@ class Supervisor:
     def _start(self, node: NodeDescription, *, anew: bool = False) -> None:
         arguments = ["--ros-args", "--params-file", str(self._graph.parameter_file)]
         arguments += ["-p", f"use_sim_time:={'true' if node.use_sim_time else 'false'}"]
+        arguments += self._graph.ros_arguments
         arguments += node.respawn_arguments if anew and self._graph.has_checkpoint else ()
         module = [sys.executable, "-m", "chunk_ppo_ros.runtime.supervised", str(os.getpid()), node.module]
         self._respawns[node.name].note_start(time.monotonic())

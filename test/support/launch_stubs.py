@@ -34,16 +34,12 @@ class LogInfo(Action):
     """The action that logs a line."""
 
 
-class LaunchConfiguration(Action):
-    """The value of an argument, which the context of these tests has as a dict."""
-
-    def perform(self, context: dict[str, str]) -> str:
-        return context[self.given[0]]
-
-
 STUBS = {
     "ament_index_python": {},
-    "ament_index_python.packages": {"get_package_share_directory": lambda name: str(LAUNCH.parent)},
+    "ament_index_python.packages": {
+        "get_package_prefix": lambda name: str(LAUNCH.parent),
+        "get_package_share_directory": lambda name: str(LAUNCH.parent),
+    },
     "launch": {"LaunchContext": Action, "LaunchDescription": Action, "LaunchDescriptionEntity": Action},
     "launch.actions": {
         "DeclareLaunchArgument": DeclareLaunchArgument,
@@ -54,7 +50,6 @@ STUBS = {
     },
     "launch.events": {},
     "launch.events.process": {"ProcessExited": Action},
-    "launch.substitutions": {"LaunchConfiguration": LaunchConfiguration},
     "launch_ros": {},
     "launch_ros.actions": {"Node": Action},
 }

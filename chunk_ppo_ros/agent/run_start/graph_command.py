@@ -6,10 +6,10 @@ import argparse
 import shutil
 from collections.abc import Sequence
 
-from chunk_ppo_ros.agent.run_start.graph_settings import with_checkpoint
+from chunk_ppo_ros.agent.run_start.graph_settings import given_settings, with_checkpoint
 from chunk_ppo_ros.agent.run_start.starting_checkpoint import has_trained
 from chunk_ppo_ros.config import RunConfig, TrainConfig
-from chunk_ppo_ros.config.parameter_file import known_names, settings_of_file
+from chunk_ppo_ros.config.parameter_file import settings_of_file
 from chunk_ppo_ros.core.errors import CONFIGURATION_ERROR, RUNTIME_ERROR
 from chunk_ppo_ros.runtime import graph
 
@@ -24,7 +24,9 @@ def main(arguments: Sequence[str]) -> int:
 
     def resolve(config: TrainConfig, given: argparse.Namespace) -> TrainConfig:
         file = settings_of_file(given.params_file) if given.params_file else ()
-        resolved = with_checkpoint(config, given=(*file, *_flags(given)), file=given.params_file if file else "")
+        resolved = with_checkpoint(
+            config, given=(*file, *given_settings(given)), file=given.params_file if file else ""
+        )
         runs.append(resolved.run)
         return resolved
 
@@ -32,12 +34,6 @@ def main(arguments: Sequence[str]) -> int:
     if status in (RUNTIME_ERROR, CONFIGURATION_ERROR):
         _remove_first_checkpoint(runs[-1])
     return status
-
-
-def _flags(given: argparse.Namespace) -> tuple[str, ...]:
-    """Returns the dotted names of the settings that flags give. The size of a model stands for its whole section."""
-    chosen = (name for name in known_names() if getattr(given, name.split(".", 1)[1]) is not None)
-    return (*chosen, *(("model",) if given.model is not None else ()))
 
 
 def _remove_first_checkpoint(run: RunConfig) -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import argparse
 from collections.abc import Collection
 
 import jax
@@ -10,6 +11,7 @@ from chunk_ppo_ros.agent import restore
 from chunk_ppo_ros.agent.run_start.checkpoint_settings import describe, print_assumptions, print_history
 from chunk_ppo_ros.agent.run_start.starting_checkpoint import NoCheckpoint, OpenedCheckpoint, check_is_new, open_start
 from chunk_ppo_ros.config import SIMULATORS, TrainConfig
+from chunk_ppo_ros.config.parameter_file import known_names
 from chunk_ppo_ros.core.errors import CheckpointError, ContradictedCheckpoint, MissingCheckpoint
 from chunk_ppo_ros.model.checkpoints.checkpoint import Checkpoint
 from chunk_ppo_ros.model.checkpoints.run_settings import PROMPTS, RunSettings
@@ -21,6 +23,12 @@ OF_THE_GRAPH = (
 )
 """The sections and settings that a graph takes from a checkpoint. Those of cameras, clocks and drivers are never taken,
 because they belong to the robot or to the simulator that is there."""
+
+
+def given_settings(parsed: argparse.Namespace) -> tuple[str, ...]:
+    """Returns the dotted names of the settings that parsed flags give. The size of a model stands for its section."""
+    chosen = (name for name in known_names() if getattr(parsed, name.split(".", 1)[1]) is not None)
+    return (*chosen, *(("model",) if parsed.model is not None else ()))
 
 
 def with_checkpoint(config: TrainConfig, *, given: Collection[str], file: str = "") -> TrainConfig:

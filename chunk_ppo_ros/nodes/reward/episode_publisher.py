@@ -15,7 +15,7 @@ from chunk_ppo_ros.nodes.common import condition_table
 from chunk_ppo_ros.nodes.common.conditions import Conditions
 from chunk_ppo_ros.nodes.wire import topics
 from chunk_ppo_ros.nodes.wire.arrays import time_from_ns, time_to_ns
-from chunk_ppo_ros.rewards.episodes import EpisodeChange, Event
+from chunk_ppo_ros.rewards.episodes import Ending, EpisodeChange, Event
 
 
 class EpisodePublisher:
@@ -63,7 +63,7 @@ class EpisodePublisher:
         """
         self.started = self.started if started is None else started
         for change in changes:
-            self._node.get_logger().info(f"episode {change.episode} {change.event.name} {change.message}")
+            self._log(change)
             event = msg.EpisodeEvent(
                 run_id=run_id,
                 sender=DEFAULT_SENDER,
@@ -82,3 +82,15 @@ class EpisodePublisher:
                 self.started = time_to_ns(event.header.stamp) if started is None else started
                 event.header.stamp = time_from_ns(self.started)
             self._publisher.publish(event)
+
+    def _log(self, change: EpisodeChange) -> None:
+        """Logs a change. The end of an episode is its one line at the level of info; pauses are such lines too."""
+        text = f"episode {change.episode} {change.event.name}"
+        if change.event is Event.ENDED:
+            outcome = "" if change.ending is Ending.NONE else f" as {change.ending.name}"
+            numbers = f"reward {change.total_reward:.2f}, {change.num_chunks} chunks"
+            self._node.get_logger().info(f"{text}{outcome}, {numbers}; {change.message}")
+        elif change.event in (Event.PAUSED, Event.RESUMED):
+            self._node.get_logger().info(f"{text}; {change.message}")  # rclpy refuses two severities from one line.
+        else:
+            self._node.get_logger().debug(f"{text}; {change.message}")
