@@ -22,6 +22,7 @@ sys.path.insert(0, str(ROOT / "tools"))
 from build_messages import build_messages  # noqa: E402
 
 NAME = "chunk_ppo_ros"
+UPLOT = f"{NAME}.reporting.page.uplot"  # where the pages find uPlot, which a checkout has in third_party/
 NODES = runpy.run_path(str(ROOT / NAME / "runtime" / "description.py"))["NODES"]  # the package is not installed yet
 
 
@@ -81,8 +82,9 @@ setup(
     description="Online reinforcement learning of a Pi0-FAST policy on a bimanual ALOHA, in ROS 2",
     license="Apache-2.0",
     python_requires=">=3.11",
-    packages=find_packages(include=[NAME, f"{NAME}.*"]),
-    package_data={"": ["*.json", "*.xml", "*.yaml", "py.typed"]},
+    packages=[*find_packages(include=[NAME, f"{NAME}.*"]), UPLOT],
+    package_dir={UPLOT: "third_party/uplot"},
+    package_data={"": ["*.json", "*.xml", "*.yaml", "*.css", "*.js", "py.typed"], UPLOT: ["LICENSE"]},
     install_requires=requirements(),
     zip_safe=False,
     distclass=BinaryDistribution,

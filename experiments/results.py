@@ -15,7 +15,7 @@ from chunk_ppo_ros.config.parameter_file import flatten
 from chunk_ppo_ros.evaluation.evaluate import EvaluationResult
 from chunk_ppo_ros.evaluation.statistics import paired_test
 from chunk_ppo_ros.reporting.metrics_file import Record, read_records
-from chunk_ppo_ros.reporting.report import latest
+from chunk_ppo_ros.reporting.page.run_data import latest
 from experiments.definitions import Curve
 
 GOAL = 0.9

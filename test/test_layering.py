@@ -36,7 +36,7 @@ ROOMS: dict[str, set[str]] = {
     "data": {"core", "config", "robot"},
     "model": {"core", "config", "core_jax", "robot"},
     "rl": {"core", "config", "core_jax", "robot"},
-    "reporting": {"core", "config"},
+    "reporting": {"core", "config", "data"},
     "agent": {"core", "config", "core_jax", "robot", "runtime", "sim", "rewards", "data", "model", "rl", "reporting"},
 }
 ROOMS["imitation"] = ROOMS["agent"] | {"agent"}

@@ -28,6 +28,7 @@ from chunk_ppo_ros.reporting.run_metrics import (
     episode_metrics,
     prompt_metrics,
     run_time_metrics,
+    safety_metrics,
     time_metrics,
 )
 from chunk_ppo_ros.rewards.terms import mean_shares
@@ -69,7 +70,8 @@ def update_metrics() -> Metrics:
     refused = Metrics({"transitions/refused": 0.0, "transitions/set_aside": 0.0})
     times = time_metrics(rollout=1.0, update=1.0) | all_run_times()
     lengths, prompts = length_metrics(transitions()), prompt_metrics(transitions(), [WeightedPrompt("<prompt>")])
-    return result.metrics | lengths | shares | prompts | times | refused
+    safety = safety_metrics(transitions())
+    return result.metrics | lengths | safety | shares | prompts | times | refused
 
 
 def all_run_times() -> Metrics:

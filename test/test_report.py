@@ -13,7 +13,8 @@ from chunk_ppo_ros import config as config_lib
 from chunk_ppo_ros.core.metrics import Metrics
 from chunk_ppo_ros.reporting import plots
 from chunk_ppo_ros.reporting.metrics_log import MetricsLog
-from chunk_ppo_ros.reporting.report import nearest_preset, write_report
+from chunk_ppo_ros.reporting.page.changed_settings import nearest_preset
+from chunk_ppo_ros.reporting.report import write_report
 from chunk_ppo_ros.reporting.run_metrics import episode_metrics, run_time_metrics
 
 UPDATE = Metrics(
@@ -95,14 +96,14 @@ def test_summary_says_what_was_run_and_what_came_of_it(tmp_path):
         "| trained on | 4 updates, 32 chunks, 512 control steps |",
         "| finished episodes | 16 |",
         "| | first 8 episodes, first update | last 8 episodes, last update |",
-        "| episodes solved | 0.0% | 100.0% |",
+        "| episodes solved, sampled | 0.0% | 100.0% |",
         "| reward of an episode | 1.000 | 2.000 |",
         "| `value/explained_variance` | undefined | undefined |",
         "| the whole run | 2.0 | 100.0% |",
         "| an episode ran | 1.0 | 50.0% |",
         "| the robot was in motion, in simulated time | 0.5 | |",
-        "| step_0 | sample | 64 | 25.0% [15.0%, 35.0%] | 1.500 [1.250, 1.750] |",
-        "| step_4 | sample | 64 | 50.0% [40.0%, 60.0%] | 1.500 [1.250, 1.750] |",
+        "| step_0 | sampled | 64 | 25.0% [15.0%, 35.0%] | 1.500 [1.250, 1.750] |",
+        "| step_4 | sampled | 64 | 50.0% [40.0%, 60.0%] | 1.500 [1.250, 1.750] |",
         "Success of step_4 against the one before it, paired by start: +25.0%, p = 1.85e-34 one-sided, p = 0.0246 "
         "two-sided.",
         "![Learning curve](learning_curve.png)",
@@ -119,7 +120,12 @@ def test_the_curve_is_a_picture_and_nothing_unfinished_is_left(tmp_path):
     assert content.startswith(b"\x89PNG")
     width, height = struct.unpack(">II", content[16:24])
     assert (width, height) == (1210, 1100)
-    assert sorted(path.name for path in run_dir.iterdir()) == ["learning_curve.png", "metrics.jsonl", "summary.md"]
+    assert sorted(path.name for path in run_dir.iterdir()) == [
+        "learning_curve.png",
+        "metrics.jsonl",
+        "report.html",
+        "summary.md",
+    ]
 
 
 def test_updates_that_were_undone_are_marked(tmp_path, monkeypatch):
@@ -160,12 +166,12 @@ def test_the_panels_show_the_records(tmp_path, monkeypatch):
         {"episode/num_chunks": 2, "episode/success": float(number >= 2), "episode/total_reward": float(number)}
         for number in range(4)
     ]
-    measured = {"num_chunks": 6, **evaluation(6, 0.5).metrics}
+    measured = {"num_chunks": 6, **evaluation(6, 0.5).labels, **evaluation(6, 0.5).metrics}
     figure, panels = drawing(monkeypatch, tmp_path, updates=updates, episodes=episodes, evaluations=[measured])
     success, reward, ratio, clipped, explained, moved = panels
     assert figure.get_suptitle() == "my run"
     assert [panel.get_title() for panel in panels] == [
-        "Episodes solved while training",
+        "Episodes solved, sampled while training",
         "Reward of an episode",
         "Ratio of new to old probability",
         "Ratios outside the clip range",
@@ -267,7 +273,7 @@ def test_what_is_repeated_after_a_crash_counts_once(tmp_path):
         record = episode_metrics(episode=15, total_reward=3.0, success=True, num_chunks=2)
         log.write("episode", record, counters=Counters(24, 384, 3))
     text = write_report(run_dir).read_text()
-    assert "| run | name-1 (resumed 1 times) |" in text
+    assert "It was resumed once, at policy version 4." in text
     assert "| trained on | 4 updates, 32 chunks, 500 control steps |" in text
     assert "| finished episodes | 16 |" in text
 

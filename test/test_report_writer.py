@@ -153,7 +153,10 @@ def test_the_command_takes_a_folder_or_a_name(
 ) -> None:
     monkeypatch.chdir(run_dir.parents[1])
     assert main(["report", name]) == 0
-    assert capsys.readouterr().out == "wrote runs/mine/summary.md and runs/mine/learning_curve.png\n"
+    assert capsys.readouterr().out == (
+        "wrote runs/mine/report.html; open it in a browser\n"
+        "wrote runs/mine/summary.md and runs/mine/learning_curve.png\n"
+    )
     assert trained_on(run_dir, 1)
 
 

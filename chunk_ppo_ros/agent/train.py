@@ -23,6 +23,8 @@ from chunk_ppo_ros.agent.run_start.starting_checkpoint import has_trained
 from chunk_ppo_ros.config import TrainConfig, flags
 from chunk_ppo_ros.core.errors import FRESH_UNASKED
 from chunk_ppo_ros.core.folders import check_folder, removed_after_failure
+from chunk_ppo_ros.core.types import Transition
+from chunk_ppo_ros.data.chunk_sample.sampler import ChunkSampler
 from chunk_ppo_ros.model.checkpoints.checkpoint import Checkpoint
 from chunk_ppo_ros.reporting.metrics_log import MetricsLog
 from chunk_ppo_ros.reporting.report_writer import ReportWriter
@@ -59,11 +61,12 @@ def train(setup: TrainingSetup, env: ChunkEnv) -> Checkpoint:
         sequence_number=learner.counters.next_sequence_number,
         episode=learner.counters.next_episode,
     )
-    with open_metrics(learner, config) as log, ReportWriter(config.run.folder) as report:
+    with open_metrics(learner, config, form="train") as log, ReportWriter(config.run.folder) as report:
         report.request()  # A run that is stopped before its first update has a page too.
         run_clock = RunClock(config.run.folder, since=since)
+        sampler = ChunkSampler(config.run.folder, learner.run_id)
         while not learner.finished:
-            _iterate(config, learner, actor, worker, log, run_clock)
+            sampler.add(_iterate(config, learner, actor, worker, log, run_clock))
             report.request()
     return learner.checkpoint
 
@@ -80,8 +83,8 @@ def warn_of_large_rate(config: TrainConfig) -> None:
 
 def _iterate(
     config: TrainConfig, learner: Learner, actor: Actor, worker: RolloutWorker, log: MetricsLog, run_clock: RunClock
-) -> None:
-    """Collects one rollout, makes one update and writes one checkpoint."""
+) -> list[Transition]:
+    """Collects one rollout, makes one update and writes one checkpoint. Returns the rollout."""
     started = time.monotonic()
     label = f"version {learner.policy_version}"
     with tqdm(total=config.ppo.num_chunks_per_update, desc=f"{label} rollout", unit="chunk", leave=False) as bar:
@@ -101,6 +104,7 @@ def _iterate(
     log.write("update", metrics | run_clock.metrics(), counters=learner.counters)
     solved = [episode.success for episode in episodes]
     print(update_line(metrics, counters=learner.counters, ppo=config.ppo, solved=solved))
+    return transitions
 
 
 def main(arguments: Sequence[str]) -> int:

@@ -22,6 +22,7 @@ from chunk_ppo_ros.model.checkpoints.checkpoint import Checkpoint
 from chunk_ppo_ros.model.checkpoints.step_folders import newest_checkpoint
 from chunk_ppo_ros.reporting.metrics_file import MetricsFile
 from chunk_ppo_ros.reporting.metrics_log import MetricsLog
+from chunk_ppo_ros.reporting.page.page import PAGE_NAME
 from chunk_ppo_ros.reporting.report import write_report
 from chunk_ppo_ros.runtime.description import LOGS
 from chunk_ppo_ros.runtime.graph import describe, network_environment
@@ -55,8 +56,8 @@ def demonstrate(config: TrainConfig, *, episodes: int, record: bool) -> int:
     if newest is None:
         raise GraphFailed(f"training ended without a checkpoint in {directory}; see the logs in {_logs(config)}")
     before, after = _evaluate_both((imitation, newest), config, episodes=episodes)
-    _report(config, before, after, Checkpoint.open(newest).require_metadata().counters)
-    print(f"the demo took {time.monotonic() - started:.0f} s")
+    page = _report(config, before, after, Checkpoint.open(newest).require_metadata().counters)
+    print(f"the demo took {time.monotonic() - started:.0f} s\nopen its page in a browser: {page.resolve()}")
     return 0
 
 
@@ -92,8 +93,8 @@ def _evaluate(path: Path, config: TrainConfig, *, episodes: int, greedy: bool) -
     return evaluate_checkpoint(Checkpoint.open(path), config, episodes=episodes, greedy=greedy)
 
 
-def _report(config: TrainConfig, before: EvaluationResult, after: EvaluationResult, counters: Counters) -> None:
-    """Prints both results and their comparison, and adds them to the metrics and the summary."""
+def _report(config: TrainConfig, before: EvaluationResult, after: EvaluationResult, counters: Counters) -> Path:
+    """Prints both results and their comparison, adds them to the metrics, and returns the page of the run."""
     run_dir = config.run.folder
     test = compare(before, after)
     log = MetricsLog(MetricsFile(run_dir), None)
@@ -102,6 +103,7 @@ def _report(config: TrainConfig, before: EvaluationResult, after: EvaluationResu
     log.close()
     summary = write_report(run_dir)
     print(f"before: {before}\nafter:  {after}\npaired test of success: {test}\nsummary: {summary}")
+    return summary.with_name(PAGE_NAME)
 
 
 def _choose_simulator(config: TrainConfig) -> TrainConfig:

@@ -1,4 +1,4 @@
-"""The command `report` writes the page and the plot of a run, whether it has ended, was stopped or still runs."""
+"""Writes the page of a run, whether it has ended, was stopped or still runs."""
 
 from __future__ import annotations
 
@@ -8,6 +8,7 @@ from pathlib import Path
 from chunk_ppo_ros.config.flags import FlagParser
 from chunk_ppo_ros.core.errors import UserError
 from chunk_ppo_ros.reporting.metrics_file import FILE_NAME
+from chunk_ppo_ros.reporting.page.page import PAGE_NAME
 from chunk_ppo_ros.reporting.report import PLOT_NAME, write_report
 
 
@@ -32,7 +33,7 @@ def find_run(name: str, *, runs: Path = Path("runs")) -> Path:
 
 
 def main(arguments: Sequence[str]) -> int:
-    """Runs `python -m chunk_ppo_ros report RUN`, which writes RUN/summary.md and RUN/learning_curve.png."""
+    """Runs `chunk_ppo report RUN`, which writes the page, the summary and the plot into the folder of the run."""
     parser = FlagParser(prog="chunk_ppo_ros report", description=__doc__)
     parser.add_argument("run", help="folder of the run, such as runs/mine, or its name below runs/")
     folder = find_run(parser.parse_args(arguments).run)
@@ -40,5 +41,6 @@ def main(arguments: Sequence[str]) -> int:
         summary = write_report(folder)
     except (ValueError, OSError) as error:
         raise ReportError(f"no report can be made from {folder}: {error}") from error
+    print(f"wrote {summary.with_name(PAGE_NAME)}; open it in a browser")
     print(f"wrote {summary} and {summary.with_name(PLOT_NAME)}")
     return 0

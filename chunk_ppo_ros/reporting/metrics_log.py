@@ -13,6 +13,7 @@ from chunk_ppo_ros.core.progress import Counters
 from chunk_ppo_ros.reporting import wandb_sink
 from chunk_ppo_ros.reporting.metric_table import METRICS, Kind
 from chunk_ppo_ros.reporting.metrics_file import MetricsFile
+from chunk_ppo_ros.reporting.software import software
 
 
 class MetricsLog:
@@ -29,7 +30,14 @@ class MetricsLog:
 
     @classmethod
     def open(
-        cls, run_dir: Path, *, config: config_lib.TrainConfig, run_id: str, start: str = "", is_fallback: bool = False
+        cls,
+        run_dir: Path,
+        *,
+        config: config_lib.TrainConfig,
+        run_id: str,
+        start: str = "",
+        is_fallback: bool = False,
+        form: str = "",
     ) -> MetricsLog:
         """Opens the metrics in `run_dir` and appends the configuration. `run.wandb` says whether wandb is on.
 
@@ -39,6 +47,7 @@ class MetricsLog:
             run_id: the identity of the run.
             start: where the first weights came from, in words; empty where the caller does not know.
             is_fallback: whether fresh weights replaced a checkpoint that could not be loaded.
+            form: the sub-command that starts such a run, "train" or "graph"; empty where the caller does not know.
 
         Raises:
             OSError: when the folder cannot be written.
@@ -46,7 +55,7 @@ class MetricsLog:
         run_dir = Path(run_dir)
         file = MetricsFile(run_dir)
         settings = config_lib.to_dict(config)
-        begun = {"start": start, "is_fallback": is_fallback}
+        begun = {"start": start, "is_fallback": is_fallback, "form": form, "software": software()}
         file.append({"kind": "run", "run_id": run_id, "time": time.time(), "config": settings, **begun})
         sink = wandb_sink.start(run_dir, run_id=run_id, config=settings) if config.run.wandb else None
         return cls(file, sink)

@@ -90,7 +90,7 @@ def save(figure: Figure, path: Path, *, dpi: int) -> None:
 
 
 def _success(axis: Axes, episodes: Sequence[Record], evaluations: Sequence[Record]) -> None:
-    axis.set_title("Episodes solved while training", fontsize=10)
+    axis.set_title("Episodes solved, sampled while training", fontsize=10)
     _episode_curve(axis, episodes, "episode/success", points=False)
     by_prompt = episodes_by_prompt(episodes)
     for prompt, records in by_prompt.items() if len(by_prompt) <= MAX_PROMPT_CURVES else ():
@@ -146,8 +146,18 @@ def _evaluation_points(axis: Axes, evaluations: Sequence[Record], name: str) -> 
         fmt="o",
         color=SECOND,
         capsize=4,
-        label="evaluation, 95 % interval",
+        label=f"evaluation, {_decodings(evaluations)}, 95 % interval",
     )
+
+
+def _decodings(evaluations: Sequence[Record]) -> str:
+    """Returns how the policy decoded in the evaluations, such as "greedy"."""
+    return " and ".join(dict.fromkeys(decoding_text(record["evaluation/decoding"]) for record in evaluations))
+
+
+def decoding_text(decoding: str) -> str:
+    """Returns how a policy decoded, as a page says it: "sampled" or "greedy"."""
+    return "sampled" if decoding == "sample" else decoding
 
 
 def _ratio(axis: Axes, updates: Sequence[Record], clip_range: tuple[float, float]) -> None:

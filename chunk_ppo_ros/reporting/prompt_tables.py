@@ -19,31 +19,36 @@ def episodes_by_prompt(episodes: Sequence[Record]) -> dict[str, list[Record]]:
     return found
 
 
+HEADER = ("prompt", "episodes", "solved", "of the first", "of the last", "mean reward")
+"""The head of the table of prompts."""
+
+
 def prompt_table(episodes: Sequence[Record], *, window: int) -> str:
-    """Returns a section with a row for each prompt; empty where the run has only one.
+    """Returns the table of `prompt_rows` as a section of a Markdown file; empty where the run has only one prompt."""
+    rows = prompt_rows(episodes, window=window)
+    if not rows:
+        return ""
+    lines = ["## Prompts", ""]
+    lines.append(f"The first and the last episodes of a prompt are up to {window}, and at most half of them.")
+    lines += ["", f"| {' | '.join(HEADER)} |", f"|{'---|' * len(HEADER)}"]
+    return "\n".join([*lines, *(f"| {' | '.join(map(_cell, row))} |" for row in rows)])
+
+
+def prompt_rows(episodes: Sequence[Record], *, window: int) -> list[tuple[str, ...]]:
+    """Returns the cells of a row for each prompt; none where the run has only one.
 
     Args:
         episodes: the records of kind "episode", in order.
         window: the largest number of episodes of a prompt that are its first or its last.
     """
-    rows = [_row(prompt, records, window) for prompt, records in episodes_by_prompt(episodes).items()]
-    if not rows:
-        return ""
-    lines = ["## Prompts", ""]
-    lines.append(f"The first and the last episodes of a prompt are up to {window}, and at most half of them.")
-    lines += [
-        "",
-        "| prompt | episodes | solved | of the first | of the last | mean reward |",
-        "|---|---|---|---|---|---|",
-    ]
-    return "\n".join([*lines, *rows])
+    return [_row(prompt, records, window) for prompt, records in episodes_by_prompt(episodes).items()]
 
 
-def _row(prompt: str, episodes: Sequence[Record], window: int) -> str:
+def _row(prompt: str, episodes: Sequence[Record], window: int) -> tuple[str, ...]:
     part = max(1, min(window, len(episodes) // 2))
     mean = sum(record["episode/total_reward"] for record in episodes) / len(episodes)
-    shares = " | ".join(f"{_share(records):.1%}" for records in (episodes, episodes[:part], episodes[-part:]))
-    return f"| {_cell(prompt)} | {len(episodes)} | {shares} | {mean:.3f} |"
+    shares = (f"{_share(records):.1%}" for records in (episodes, episodes[:part], episodes[-part:]))
+    return (prompt, str(len(episodes)), *shares, f"{mean:.3f}")
 
 
 def evaluation_rows(record: Record) -> list[str]:

@@ -82,6 +82,27 @@ def prompt_metrics(transitions: Sequence[Transition], prompts: Sequence[Weighted
     return Metrics({**numbers, **means})
 
 
+def safety_metrics(transitions: Sequence[Transition]) -> Metrics:
+    """Returns what the safety layer did with the chunks of a rollout.
+
+    Args:
+        transitions: the transitions of a rollout. A chunk that was refused is not among them.
+    """
+    outcomes = [transition.outcome for transition in transitions]
+    executions = [outcome.execution for outcome in outcomes]
+    steps = sum(outcome.num_steps for outcome in outcomes)
+    clamped = [execution.num_clamped_steps for execution in executions]
+    return Metrics(
+        {
+            "safety/limited_chunks": sum(count > 0 for count in clamped),
+            "safety/clamped_share": sum(clamped) / steps if steps else 0.0,
+            "safety/max_clamp": float(max((execution.max_clamp for execution in executions), default=0.0)),
+            "safety/faults": sum(bool(outcome.fault) for outcome in outcomes),
+            "safety/takeovers": sum(outcome.cut_by_takeover for outcome in outcomes),
+        }
+    )
+
+
 def time_metrics(*, rollout: float, update: float) -> Metrics:
     """Returns the metrics of the time that a rollout and the update after it took, each in seconds."""
     return Metrics({"time/rollout": rollout, "time/update": update})

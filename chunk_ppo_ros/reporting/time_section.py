@@ -1,7 +1,8 @@
-"""Makes the section of a run's page that says where the time went."""
+"""Makes the table of a run's page that says where the time went."""
 
 from __future__ import annotations
 
+import dataclasses
 from collections.abc import Sequence
 
 from chunk_ppo_ros.reporting.metrics_file import Record
@@ -17,8 +18,38 @@ _PHASES = {
 """The times that do not overlap, and what each of them is called on the page."""
 
 
+OVERLAP_NOTE = "The motion of the robot and the updates overlap with the rows above them."
+
+
+@dataclasses.dataclass(frozen=True)
+class TimeRow:
+    """A row of the table of times.
+
+    Attributes:
+        text: what the time was spent on.
+        minutes: the time, min.
+        share: its share of the wall time; empty where the time is simulated.
+        overlaps: whether it is a part of the times in other rows.
+    """
+
+    text: str
+    minutes: str
+    share: str
+    overlaps: bool = False
+
+
 def time_section(records: Sequence[Record], updates: Sequence[Record], *, in_lockstep: bool) -> str:
-    """Returns a table of times with their shares; empty where no record has the wall time of the run.
+    """Returns the table of `time_rows` as a section of a Markdown file; empty where there are no rows."""
+    rows = time_rows(records, updates, in_lockstep=in_lockstep)
+    if not rows:
+        return ""
+    lines = [f"| {row.text} | {row.minutes} | {f'{row.share} |' if row.share else '|'}" for row in rows]
+    note = f"\n\n{OVERLAP_NOTE}" if any(row.overlaps for row in rows) else ""
+    return "## Where the time went\n\n| | minutes | share |\n|---|---|---|\n" + "\n".join(lines) + note
+
+
+def time_rows(records: Sequence[Record], updates: Sequence[Record], *, in_lockstep: bool) -> list[TimeRow]:
+    """Returns times with their shares; none where no record has the wall time of the run.
 
     Args:
         records: all records of the run.
@@ -27,7 +58,7 @@ def time_section(records: Sequence[Record], updates: Sequence[Record], *, in_loc
     """
     timed = [record for record in records if record.get(WALL) is not None]
     if not timed:
-        return ""
+        return []
     newest = timed[-1]
     wall, phases = newest[WALL], {name: newest[name] for name in _PHASES if newest.get(name) is not None}
     rows = [("the whole run", wall), *((_PHASES[name], seconds) for name, seconds in phases.items())]
@@ -36,12 +67,15 @@ def time_section(records: Sequence[Record], updates: Sequence[Record], *, in_loc
     overlapping = [] if in_lockstep else [("the robot was in motion", newest.get("run_time/motion"))]
     overlapping += [("rollouts", None if phases else _total(updates, "time/rollout"))]
     overlapping += [("updates", _total(updates, "time/update"))]
-    rows += [(text, seconds) for text, seconds in overlapping if seconds is not None]
-    lines = [f"| {text} | {_minutes(seconds)} | {_share(seconds, wall)} |" for text, seconds in rows]
+    found = [TimeRow(text, _minutes(seconds), _share(seconds, wall)) for text, seconds in rows]
+    found += [
+        TimeRow(text, _minutes(seconds), _share(seconds, wall), overlaps=bool(phases))
+        for text, seconds in overlapping
+        if seconds is not None
+    ]
     if in_lockstep and newest.get("run_time/motion") is not None:
-        lines.append(f"| the robot was in motion, in simulated time | {_minutes(newest['run_time/motion'])} | |")
-    note = "\n\nThe motion of the robot and the updates overlap with the rows above them." if phases else ""
-    return "## Where the time went\n\n| | minutes | share |\n|---|---|---|\n" + "\n".join(lines) + note
+        found.append(TimeRow("the robot was in motion, in simulated time", _minutes(newest["run_time/motion"]), ""))
+    return found
 
 
 def _total(updates: Sequence[Record], name: str) -> float | None:

@@ -21,6 +21,9 @@ MAX_ATTEMPTS = 4
 RECOVERY = 1.1
 """The factor on the rate's scale after each accepted update, up to a scale of 1. Eight updates make good a halving."""
 
+QUANTILES = (5, 25, 50, 75, 95)
+"""The quantiles of the chunks' ratios that are logged, percent."""
+
 
 @dataclasses.dataclass(frozen=True)
 class KLAfter:
@@ -29,10 +32,13 @@ class KLAfter:
     Attributes:
         k2: half the mean squared log-ratio (`ratios.kl_k2`), which `ppo.max_kl` limits.
         k3: the mean of `ratios.kl_k3`.
+        ratios: quantiles of the ratios of new to old probability of the chunks, by `QUANTILES`; 1 where no chunk is the
+            policy's.
     """
 
     k2: float = 0.0
     k3: float = 0.0
+    ratios: tuple[float, ...] = (1.0,) * len(QUANTILES)
 
     @classmethod
     def measure(
@@ -55,7 +61,16 @@ class KLAfter:
         if not log_ratio.size:
             return cls()
         limited = np.clip(log_ratio, -log_ratio_clamp, log_ratio_clamp)
-        return cls(k2=float(np.mean(0.5 * log_ratio**2)), k3=float(np.mean(np.expm1(limited) - limited)))
+        return cls(
+            k2=float(np.mean(0.5 * log_ratio**2)),
+            k3=float(np.mean(np.expm1(limited) - limited)),
+            ratios=tuple(np.exp(np.quantile(limited, [percent / 100.0 for percent in QUANTILES])).tolist()),
+        )
+
+    def metrics(self) -> Metrics:
+        """Returns the metrics of the distance and of the ratios."""
+        spread = {f"ratio/after_p{percent:02d}": ratio for percent, ratio in zip(QUANTILES, self.ratios, strict=True)}
+        return Metrics({"kl/after": self.k2, "kl/after_k3": self.k3, **spread})
 
 
 @dataclasses.dataclass(frozen=True)
@@ -85,7 +100,7 @@ class Attempts:
             "update/rolled_back": float(self.undone),
             "update/rate_scale": self.lr_scale,
         }
-        return Metrics(made if self.kl is None else {"kl/after": self.kl.k2, "kl/after_k3": self.kl.k3, **made})
+        return Metrics(made) if self.kl is None else self.kl.metrics() | Metrics(made)
 
 
 def mean_log_ratio(

@@ -8,12 +8,13 @@ from chunk_ppo_ros.core.files.disk_errors import usable
 from chunk_ppo_ros.reporting.metrics_log import MetricsLog
 
 
-def open_metrics(learner: Learner, config: TrainConfig) -> MetricsLog:
+def open_metrics(learner: Learner, config: TrainConfig, *, form: str) -> MetricsLog:
     """Opens the metrics in the folder of the run, and records which weights the run started from.
 
     Args:
         learner: the learner of the run.
         config: the settings of the run.
+        form: the sub-command that starts such a run, "train" or "graph".
 
     Raises:
         DiskError: when the folder cannot be written.
@@ -21,5 +22,10 @@ def open_metrics(learner: Learner, config: TrainConfig) -> MetricsLog:
     origin = learner.provenance
     with usable(config.run.folder, "a folder whose files can be written"):
         return MetricsLog.open(
-            config.run.folder, config=config, run_id=learner.run_id, start=str(origin), is_fallback=origin.is_fallback
+            config.run.folder,
+            config=config,
+            run_id=learner.run_id,
+            start=str(origin),
+            is_fallback=origin.is_fallback,
+            form=form,
         )

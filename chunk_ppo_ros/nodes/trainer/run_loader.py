@@ -67,7 +67,7 @@ class RunLoader:
                 journal.begin_run(learner.run_id, learner.consumed)
                 if config.run.resume:
                     take_over(config.run.folder / EARLIER, journal)
-                metrics = open_metrics(learner, config)
+                metrics = open_metrics(learner, config, form="graph")
         except BaseException:
             journal.close()
             raise

@@ -5,6 +5,7 @@ from __future__ import annotations
 from chunk_ppo_ros.reporting.metric_table.row import MetricRow
 
 _LOSSES, _TARGETS, _TRUST = "rl/losses.py", "rl/targets.py", "rl/trust_region.py"
+_SAFETY = "reporting/run_metrics.py"
 _LENGTH, _RUN = "robot/chunk_length.py", "reporting/run_metrics.py"
 _PROMPTS = "a run has several prompts (episode.prompts)"
 _CHUNK_VALUE, _REFERENCE = "model.chunk_value is not none", "ppo.ref_kl_coef is not 0"
@@ -95,6 +96,17 @@ UPDATES = (
         when="ppo.max_kl is not 0, the policy was trained and the update stayed finite",
     ),
     MetricRow("kl/after_k3", "nats per chunk", "The estimate k3 of the same KL.", _TRUST, when="kl/after is logged"),
+    *(
+        MetricRow(
+            f"ratio/after_p{percent:02d}",
+            "1",
+            f"The ratio of new to old probability after the update, below which {percent} % of the chunks are.",
+            _TRUST,
+            "It is near 1." if percent == 50 else "",
+            when="kl/after is logged",
+        )
+        for percent in (5, 25, 50, 75, 95)
+    ),
     MetricRow(
         "kl/reference",
         "nats per chunk",
@@ -209,6 +221,34 @@ UPDATES = (
         _PROMPTS,
     ),
     MetricRow("rollout/human_fraction", "share", "The chunks that humans drove.", _TARGETS),
+    MetricRow(
+        "safety/limited_chunks",
+        "chunks",
+        "The chunks of the rollout in which the safety layer changed a target.",
+        _SAFETY,
+        "It falls; a policy from demonstrations asks for few targets beyond the limits.",
+    ),
+    MetricRow(
+        "safety/clamped_share",
+        "share",
+        "The executed control steps in which the safety layer changed a target.",
+        _SAFETY,
+        "It falls.",
+    ),
+    MetricRow(
+        "safety/max_clamp",
+        "rad (grippers: 1)",
+        "The largest change that the safety layer made to a target.",
+        _SAFETY,
+    ),
+    MetricRow(
+        "safety/faults",
+        "chunks",
+        "The chunks that the safety layer stopped before their end. A chunk that it refused makes no transition.",
+        _SAFETY,
+        "It is 0.",
+    ),
+    MetricRow("safety/takeovers", "chunks", "The chunks that a human's takeover cut.", _SAFETY),
     MetricRow("chunk/num_steps_mean", "control steps", "The mean number of executed steps of a chunk.", _LENGTH),
     MetricRow("chunk/num_steps_min", "control steps", "The fewest executed steps of a chunk.", _LENGTH),
     MetricRow("chunk/num_steps_max", "control steps", "The most executed steps of a chunk.", _LENGTH),

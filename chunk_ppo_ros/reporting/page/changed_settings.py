@@ -1,0 +1,75 @@
+"""Finds how the settings of a run differ from a preset, and the flags that give them again."""
+
+from __future__ import annotations
+
+import shlex
+from collections.abc import Mapping
+from typing import Any
+
+from chunk_ppo_ros import config as config_lib
+from chunk_ppo_ros.config.parameter_file import flatten
+from chunk_ppo_ros.config.renamed import carry_over
+
+
+def nearest_preset(settings: Mapping[str, Any]) -> str:
+    """Returns the preset that differs in the fewest settings, with these settings: "debug with ppo.gamma=0.9".
+
+    The section `run` is not compared.
+    """
+    name, changes = changes_from_preset(settings)
+    changed = [f"{key}={value}" for key, (value, _) in changes.items() if not key.startswith("run.")]
+    return f"{name} with {', '.join(changed)}" if changed else name
+
+
+def changes_from_preset(settings: Mapping[str, Any]) -> tuple[str, dict[str, tuple[Any, Any]]]:
+    """Returns the nearest preset, and the value of the run and of the preset for each setting that differs.
+
+    Which preset is the nearest does not depend on the section `run`, whose settings are among the differences.
+
+    Args:
+        settings: the settings by section, which may be of an earlier version.
+    """
+    flat = flatten(present(settings))
+    candidates = []
+    for name, preset in config_lib.PRESETS.items():
+        other = flatten(config_lib.to_dict(preset))
+        differing = {key: (value, other.get(key)) for key, value in flat.items() if other.get(key) != value}
+        count = sum(not key.startswith("run.") for key in differing)
+        candidates.append((count, name, differing))
+    _, name, differing = min(candidates, key=lambda each: each[:2])
+    return name, differing
+
+
+def present(settings: Mapping[str, Any]) -> Mapping[str, Any]:
+    """Returns the settings of an earlier version under their present names, or as they are where that is impossible."""
+    try:
+        return carry_over(settings)[0]
+    except ValueError:
+        return settings  # The page then shows the old names.
+
+
+def command_line(form: str, settings: Mapping[str, Any], *, resume: bool) -> str:
+    """Returns the command that starts a run with these settings.
+
+    Args:
+        form: the sub-command, "train" or "graph".
+        settings: the settings by section.
+        resume: whether the command goes on with the run instead of making it again.
+    """
+    preset, changes = changes_from_preset(settings)
+    words = ["chunk_ppo", form, "--config", preset]
+    for key, (value, _) in changes.items():
+        if key != "run.resume":
+            words += _flag(key.partition(".")[2], value)
+    return " ".join([*words, *(["--resume"] if resume else [])])
+
+
+def _flag(name: str, value: Any) -> list[str]:
+    """Returns a flag with its value, as a shell takes them."""
+    if isinstance(value, bool):
+        return [f"--{name}" if value else f"--no_{name}"]
+    values = value if isinstance(value, list) else [value]
+    # An equals sign keeps a value that begins with a hyphen from being taken for a flag.
+    if len(values) == 1:
+        return [f"--{name}={shlex.quote(str(values[0]))}"]
+    return [f"--{name}", *(shlex.quote(str(each)) for each in values)]

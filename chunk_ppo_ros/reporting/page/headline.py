@@ -1,0 +1,153 @@
+"""Makes the top of a run's page: how far the run is, what came of it, and what is wrong."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Sequence
+from pathlib import Path
+
+from chunk_ppo_ros.core.units import probability_text
+from chunk_ppo_ros.reporting.metrics_file import Record
+from chunk_ppo_ros.reporting.page.html import Html, joined, table, tag
+from chunk_ppo_ros.reporting.page.run_data import RunData
+from chunk_ppo_ros.reporting.plots import WINDOW, decoding_text
+
+_DATE = "%Y-%m-%d %H:%M:%S"
+
+
+def headline(run: RunData, *, now: float) -> Html:
+    """Returns the state of the run, its successes, and warnings.
+
+    Args:
+        run: the run.
+        now: time at which the page is written, s since 1970.
+    """
+    return joined([tag("p", state(run, now=now)), tag("div", *_cards(run), class_="cards"), *_warnings(run)])
+
+
+def state(run: RunData, *, now: float) -> str:
+    """Returns sentences that say how far the run is, whether it was resumed, and how old its newest record is."""
+    done = f"{run.num_steps} of {run.total_steps} control steps in {len(run.updates)} updates"
+    complete = f"The run is complete: it has trained on {done}."
+    partial = f"The run is not complete: it has trained on {done}. It still runs, or was stopped."
+    newest = time.strftime(_DATE, time.localtime(run.records[-1]["time"]))
+    written = time.strftime(_DATE, time.localtime(now))
+    sentences = [complete if run.is_complete else partial, resumed(run)]
+    sentences.append(f"Its newest record is of {newest}, and this page of {written}.")
+    return " ".join(sentence for sentence in sentences if sentence)
+
+
+def resumed(run: RunData) -> str:
+    """Returns a sentence that says how often the run was resumed and where; empty where it was not."""
+    if len(run.runs) == 1:
+        return ""
+    version, versions = 0, []
+    for record in run.records:
+        if record["kind"] == "run":
+            versions.append(version)
+        elif record["kind"] == "update":
+            version = int(record["policy_version"])
+    at = ", ".join(map(str, versions[1:]))
+    times = "once" if len(versions) == 2 else f"{len(versions) - 1} times"
+    return f"It was resumed {times}, at policy version {at}."
+
+
+def _cards(run: RunData) -> list[Html]:
+    cards = [_evaluation_card(record) for record in _first_and_last(run.evaluations)]
+    if run.episodes:
+        part = max(1, min(WINDOW, len(run.episodes) // 2))
+        first, last = _share(run.episodes[:part]), _share(run.episodes[-part:])
+        text = f"solved while training, sampled: the first and the last {part} of {len(run.episodes)} episodes"
+        cards.append(_card(f"{first:.1%} → {last:.1%}", text))
+    else:
+        cards.append(_card("–", "solved while training, sampled: no episode has ended yet"))
+    if run.updates:
+        reward = f"{_number(run.updates[0], 'reward/chunk_mean')} → {_number(run.updates[-1], 'reward/chunk_mean')}"
+        cards.append(_card(reward, "mean reward of a chunk in the first and the last rollout"))
+    return cards
+
+
+def _first_and_last(evaluations: Sequence[Record]) -> list[Record]:
+    return [evaluations[0], evaluations[-1]] if len(evaluations) > 1 else list(evaluations)
+
+
+def _evaluation_card(record: Record) -> Html:
+    low, high = record["evaluation/success_low"], record["evaluation/success_high"]
+    how = decoding_text(record["evaluation/decoding"])
+    text = (
+        f"solved in the evaluation of {Path(record['evaluation/checkpoint']).name}, {how}: "
+        f"{record['evaluation/episodes']} unseen starts, 95 % interval {low:.1%} to {high:.1%}"
+    )
+    return _card(f"{record['evaluation/success_mean']:.1%}", text)
+
+
+def _card(big: str, text: str) -> Html:
+    return tag("div", tag("span", big, class_="big"), tag("span", text, class_="soft"), class_="card")
+
+
+def _share(episodes: Sequence[Record]) -> float:
+    return float(sum(record["episode/success"] for record in episodes)) / len(episodes)
+
+
+def _number(record: Record, name: str) -> str:
+    value = record.get(name)
+    return "not a number" if value is None else f"{value:.3f}"
+
+
+def _warnings(run: RunData) -> list[Html]:
+    """Returns what a reader should know before reading on."""
+    texts = []
+    if run.runs[-1].get("is_fallback"):
+        texts.append(f"The run did not start from the checkpoint that was asked for: {run.runs[-1].get('start')}.")
+    if run.episodes and not any(record["episode/success"] for record in run.episodes):
+        texts.append(
+            f"None of {len(run.episodes)} episodes was solved. Chunk PPO improves a policy that solves some episodes; "
+            "docs/learning.md says from which share on."
+        )
+    undone = [record for record in run.updates if record.get("update/accepted") == 0.0]
+    if undone:
+        texts.append(f"{len(undone)} of {len(run.updates)} updates were not kept, so they changed no weights.")
+    texts += _not_numbers(run.updates)
+    return [tag("p", text, class_="warning") for text in texts]
+
+
+def _not_numbers(updates: Sequence[Record]) -> list[str]:
+    """Returns a sentence that names the metrics which were not finite in some updates; none where all were."""
+    counts: dict[str, int] = {}
+    for update in updates:
+        for name in (name for name, value in update.items() if value is None):
+            counts[name] = counts.get(name, 0) + 1
+    if not counts:
+        return []
+    named = ", ".join(f"{name} in {count}" for name, count in counts.items())
+    return [f"Some metrics were not finite numbers, of {len(updates)} updates: {named}. Curves have gaps there."]
+
+
+def evaluation_table(evaluations: Sequence[Record]) -> Html:
+    """Returns a table of the evaluations, with the paired tests below it."""
+    rows = []
+    tests = []
+    for record in evaluations:
+        name = Path(record["evaluation/checkpoint"]).name
+        rows.append(
+            (
+                name,
+                decoding_text(record["evaluation/decoding"]),
+                record["evaluation/episodes"],
+                _interval(record, "success", ".1%"),
+                _interval(record, "reward", ".3f"),
+            )
+        )
+        if "evaluation/p_greater" in record:
+            tests.append(
+                f"{name} against the one before it, paired by start: {record['evaluation/difference']:+.1%}, "
+                f"p {probability_text(record['evaluation/p_greater'])} one-sided, "
+                f"p {probability_text(record['evaluation/p_two_sided'])} two-sided."
+            )
+    header = ("checkpoint", "decoding", "unseen starts", "success [95 % interval]", "mean reward [95 % interval]")
+    return joined([table(header, rows, kind="plain"), *(tag("p", text) for text in tests)])
+
+
+def _interval(record: Record, name: str, form: str) -> str:
+    low, mean, high = (record[f"evaluation/{name}_{end}"] for end in ("low", "mean", "high"))
+    return f"{mean:{form}} [{low:{form}}, {high:{form}}]"

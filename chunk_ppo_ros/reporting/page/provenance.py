@@ -1,0 +1,138 @@
+"""Says on a run's page how it was configured, where it came from, where its files are, and how to go on."""
+
+from __future__ import annotations
+
+import dataclasses
+import time
+import typing
+from pathlib import Path
+
+from chunk_ppo_ros import config as config_lib
+from chunk_ppo_ros.config.parameter_file import flatten
+from chunk_ppo_ros.reporting.metrics_file import FILE_NAME
+from chunk_ppo_ros.reporting.page.changed_settings import changes_from_preset, command_line, present
+from chunk_ppo_ros.reporting.page.html import Html, joined, table, tag
+from chunk_ppo_ros.reporting.page.run_data import RunData
+from chunk_ppo_ros.reporting.run_metrics import WALL
+
+_FOLDERS = {
+    "params.yaml": "settings, as the nodes got them",
+    "episodes.json": "how far the episodes have come",
+    "store": "stored chunks and transitions (docs/store.md)",
+    "chunk_sample": "recent chunks for this page",
+    "bag": "recorded topics",
+    "logs": "logs of the nodes",
+    "wandb": "files of wandb; wandb sync uploads them",
+    "tensorboard": "curves for tensorboard --logdir",
+    "summary.md": "this page in short, as text",
+    "learning_curve.png": "learning curve as a picture",
+}
+
+
+def configuration(run: RunData) -> Html:
+    """Returns the settings that differ from the nearest preset with their meaning, and all settings below."""
+    name, changes = changes_from_preset(run.config)
+    helps = _helps()
+    rows = [
+        (tag("code", key), _shown(value), _shown(before), helps.get(key, ""))
+        for key, (value, before) in changes.items()
+    ]
+    changed: Html = (
+        table(("setting", "this run", f"preset {name}", "meaning"), rows, kind="plain")
+        if rows
+        else tag("p", f"All settings are those of the preset {name}.")
+    )
+    flat = flatten(present(run.config))
+    every = table(
+        ("setting", "value"), [(tag("code", key), _shown(value)) for key, value in flat.items()], kind="plain"
+    )
+    folded = tag("details", tag("summary", f"All {len(flat)} settings"), every)
+    return joined([tag("p", f"The nearest preset is {name}. These settings differ from it:"), changed, folded])
+
+
+def provenance(run: RunData) -> Html:
+    """Returns facts of the run, its commands and the places of its files."""
+    first, newest = run.runs[0], run.runs[-1]
+    seconds = next((record[WALL] for record in reversed(run.records) if record.get(WALL) is not None), None)
+    facts: list[tuple[object, object]] = [
+        ("run", run.run_id),
+        ("begun", time.strftime("%Y-%m-%d %H:%M:%S", time.localtime(first["time"]))),
+        ("duration", "not recorded" if seconds is None else duration_text(seconds)),
+        ("seed", run.config["run"].get("seed", "not recorded")),
+        ("start", newest.get("start") or "not recorded"),
+        (
+            "trained on",
+            f"{len(run.updates)} updates, {_count(run, 'num_chunks')} chunks, {run.num_steps} control steps",
+        ),
+        ("finished episodes", len(run.episodes)),
+        (
+            "software",
+            ", ".join(f"{key} {value}" for key, value in newest.get("software", {}).items()) or "not recorded",
+        ),
+    ]
+    return joined(
+        [
+            table((), facts, kind="facts"),
+            _commands(run),
+            tag("h3", "Where things are"),
+            table((), [(text, tag("code", path)) for text, path in places(run)], kind="facts"),
+        ]
+    )
+
+
+def duration_text(seconds: float) -> str:
+    """Returns a duration as text, such as "2 h 05 min" or "48 s"."""
+    minutes, rest = divmod(round(seconds), 60)
+    if minutes < 60:
+        return f"{minutes} min {rest:02d} s" if minutes else f"{rest} s"
+    return f"{minutes // 60} h {minutes % 60:02d} min"
+
+
+def places(run: RunData) -> list[tuple[str, Path]]:
+    """Returns the places of the checkpoints and of the files that are in the folder of the run, each with its name."""
+    names = ("checkpoint_root", "checkpoint_dir", "exp_name")
+    folder = config_lib.RunConfig(**{name: run.config["run"][name] for name in names}).checkpoint_folder
+    rows = [("checkpoints", folder), ("metrics", run.folder / FILE_NAME)]
+    return [*rows, *((text, run.folder / name) for name, text in _FOLDERS.items() if (run.folder / name).exists())]
+
+
+def _commands(run: RunData) -> Html:
+    form = run.runs[-1].get("form")
+    if form not in ("train", "graph"):
+        return tag("p", "The record of this run does not say by which command it was started.", class_="soft")
+    go_on = command_line(form, run.config, resume=True)
+    again = command_line(form, run.config, resume=False)
+    more = " It is complete; raise --total_timesteps to train on." if run.is_complete else ""
+    where = tag("p", "Both commands are meant for the folder in which the run was started.", class_="note")
+    return joined(
+        [
+            tag("h3", "Commands"),
+            tag("p", f"Go on with this run:{more}"),
+            tag("pre", go_on),
+            tag("p", "Make the same run again, under a name that is free:"),
+            tag("pre", again),
+            where,
+        ]
+    )
+
+
+def _count(run: RunData, name: str) -> int:
+    return int(run.updates[-1][name]) if run.updates else 0
+
+
+def _shown(value: object) -> str:
+    if isinstance(value, bool):
+        return "on" if value else "off"
+    if isinstance(value, list):
+        return ", ".join(map(str, value)) or "none"
+    return "not set" if value is None else "empty" if value == "" else str(value)
+
+
+def _helps() -> dict[str, str]:
+    """Returns what each setting means, by its dotted name."""
+    sections = typing.get_type_hints(config_lib.TrainConfig)
+    return {
+        f"{name}.{field.name}": str(field.metadata["help"])
+        for name, section in sections.items()
+        for field in dataclasses.fields(section)
+    }
