@@ -23,6 +23,7 @@ from build_messages import build_messages  # noqa: E402
 
 NAME = "chunk_ppo_ros"
 UPLOT = f"{NAME}.reporting.page.uplot"  # where the pages find uPlot, which a checkout has in third_party/
+PROGRAMS = ("chunk_ppo", NAME)  # The same program has two names; the second is that of `ros2 run` in earlier releases.
 NODES = runpy.run_path(str(ROOT / NAME / "runtime" / "description.py"))["NODES"]  # the package is not installed yet
 
 
@@ -97,7 +98,7 @@ setup(
     ],
     entry_points={
         "console_scripts": [
-            f"{NAME} = {NAME}.__main__:main",
+            *(f"{program} = {NAME}.__main__:run" for program in PROGRAMS),
             *(f"{node.name} = {node.module}:main" for node in NODES),
         ]
     },

@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 from chunk_ppo_ros.cli.commands import leave, run_command
+from chunk_ppo_ros.cli.table import Command
 
 COMMANDS = {
-    "run": ("run", "measure or resume one curve: run NAME [--variant NAME] --seed N"),
-    "many": ("many", "measure many curves that are not finished: many NAME[/VARIANT][:SEED,SEED] ..."),
-    "report": ("report", "write tables and plots of all finished curves to docs/results/"),
+    "run": Command("run", "measure or resume one curve: run NAME [--variant NAME] --seed N"),
+    "many": Command("many", "measure many curves that are not finished: many NAME[/VARIANT][:SEED,SEED] ..."),
+    "report": Command("report", "write tables and plots of all finished curves to docs/results/"),
 }
 
 if __name__ == "__main__":
-    leave(run_command("experiments", COMMANDS))
+    leave(run_command("experiments", COMMANDS, program="python -m experiments"))

@@ -8,10 +8,18 @@ from types import ModuleType
 
 import pytest
 
+from chunk_ppo_ros import __version__
 from chunk_ppo_ros.cli.commands import run_command
+from chunk_ppo_ros.cli.exit_codes import EXIT_CODES
+from chunk_ppo_ros.cli.table import Command
+from chunk_ppo_ros.config.flags import FlagParser
 from chunk_ppo_ros.core.errors import UserError
 
-COMMANDS = {"walk": ("walking", "goes slowly"), "run_far": ("running.far", "goes quickly")}
+COMMANDS = {
+    "walk": Command("walking", "goes slowly", "on foot"),
+    "run_far": Command("running.far", "goes quickly", "on foot"),
+    "drive": Command("driving", "goes farther", "by car", "driving:make_parser"),
+}
 
 
 @pytest.fixture(autouse=True)
@@ -39,31 +47,70 @@ def package(monkeypatch: pytest.MonkeyPatch) -> list[list[str]]:
 def test_the_commands_are_listed_in_columns(
     arguments: list[str], status: int, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    assert run_command("legs", COMMANDS, arguments) == status
-    assert capsys.readouterr().out == (
-        "usage: python -m legs COMMAND [--help | flags]\n\n  walk     goes slowly\n  run_far  goes quickly\n"
+    assert run_command("legs", COMMANDS, arguments, program="go") == status
+    out = capsys.readouterr().out
+    assert out.startswith(
+        "usage: go COMMAND [arguments and flags]\n\non foot:\n  walk     goes slowly\n  run_far  goes quickly\n\n"
+        "by car:\n  drive    goes farther\n\n"
     )
+    for code, text in EXIT_CODES.items():
+        assert f"  {code:<3}  {text}\n" in out
+
+
+def test_the_version_is_said(capsys: pytest.CaptureFixture[str]) -> None:
+    assert run_command("legs", COMMANDS, ["--version"], program="go") == 0
+    assert capsys.readouterr().out == f"go {__version__}\n"
+
+
+def driving(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Makes the parser of a command whose own module is not there, so that loading it fails."""
+    module = ModuleType("legs.driving")
+    module.make_parser = lambda: FlagParser(prog="go drive", description="Goes.")  # type: ignore[attr-defined]
+    monkeypatch.setitem(sys.modules, "legs.driving", module)
+
+
+@pytest.mark.parametrize("arguments", ["drive --help", "help drive", "drive -h", "drive --help-all"])
+def test_help_does_not_run_the_command(
+    arguments: str, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    driving(monkeypatch)
+    with pytest.raises(SystemExit) as end:
+        run_command("legs", COMMANDS, arguments.split(), program="go")
+    assert end.value.code == 0
+    assert capsys.readouterr().out.startswith("usage: go drive")
+
+
+def test_a_wrong_flag_does_not_run_the_command(
+    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    driving(monkeypatch)
+    with pytest.raises(SystemExit) as end:
+        run_command("legs", COMMANDS, ["drive", "--far"], program="go")
+    assert end.value.code == 2
+    assert capsys.readouterr().err.startswith("go drive: unknown flag --far")
 
 
 def test_a_command_gets_its_arguments_and_gives_its_status(
     package: list[list[str]], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     hook = sys.unraisablehook
-    assert run_command("legs", COMMANDS, ["walk", "3", "--far"]) == 3
+    assert run_command("legs", COMMANDS, ["walk", "3", "--far"], program="go") == 3
     assert sys.unraisablehook is not hook  # A Ctrl-C that Python drops is sent again.
     monkeypatch.setattr("sys.argv", ["python", "walk", "0"])
-    assert run_command("legs", COMMANDS) == 0
+    assert run_command("legs", COMMANDS, program="go") == 0
     assert package == [["3", "--far"], ["0"]]
 
 
 @pytest.mark.parametrize(
     ("arguments", "status", "line"),
     [
-        (["hop"], 2, "legs: unknown command 'hop'; commands are walk, run_far\n"),
-        (["walk", "error"], 2, "legs walk: the disk is full; make room\n"),
-        (["walk", "stop"], 130, "legs walk: stopped\n"),
+        (["hop"], 2, "go: unknown command 'hop'; no command is like it. go --help lists the commands.\n"),
+        (["wlak"], 2, "go: unknown command 'wlak'; did you mean walk? go --help lists the commands.\n"),
+        (["ru"], 2, "go: unknown command 'ru'; did you mean run_far? go --help lists the commands.\n"),
+        (["walk", "error"], 2, "go walk: the disk is full; make room\n"),
+        (["walk", "stop"], 130, "go walk: stopped\n"),
     ],
 )
 def test_an_error_is_one_line(arguments: list[str], status: int, line: str, capsys: pytest.CaptureFixture[str]) -> None:
-    assert run_command("legs", COMMANDS, arguments) == status
+    assert run_command("legs", COMMANDS, arguments, program="go") == status
     assert capsys.readouterr().err == line

@@ -196,7 +196,7 @@ def test_foreign_folders_are_one_line_and_status_2(
             restore.load(Checkpoint.open(path), configure(run))
         assert __main__.main(["export", str(path), str(tmp_path / "new")]) == 2
         error = capfd.readouterr().err
-        assert error.startswith("chunk_ppo_ros export: ") and error.count("\n") == 1, (name, error)
+        assert error.startswith("chunk_ppo export: ") and error.count("\n") == 1, (name, error)
         assert "Traceback" not in error
 
 

@@ -146,4 +146,4 @@ def test_the_workstation_alone_is_looked_at_without_ros(capsys: pytest.CaptureFi
 def test_the_wrong_parameter_file_is_one_line(capsys: pytest.CaptureFixture[str]) -> None:
     with pytest.raises(SystemExit):
         main(["doctor", "--params_file", "nowhere.yaml"])
-    assert "chunk_ppo_ros doctor: configuration file must exist, got nowhere.yaml" in capsys.readouterr().err
+    assert "chunk_ppo doctor: configuration file must exist, got nowhere.yaml" in capsys.readouterr().err

@@ -3,13 +3,16 @@
 from __future__ import annotations
 
 import ast
+import contextlib
 import dataclasses
+import io
 import pathlib
 
 import pytest
 
 import chunk_ppo_ros
 from chunk_ppo_ros.config import PRESETS, TrainConfig, flags
+from chunk_ppo_ros.config.presets import ABOUT
 
 
 def make_parser(preset: str = "debug") -> flags.FlagParser:
@@ -23,6 +26,14 @@ def make_parser(preset: str = "debug") -> flags.FlagParser:
 def parse(*arguments: str, preset: str = "debug") -> TrainConfig:
     parser = make_parser(preset)
     return flags.config_or_exit(parser, parser.parse_args(["here", "--output", "there", *arguments]))
+
+
+def help_of(*arguments: str, preset: str = "debug") -> str:
+    """Returns the help that the arguments ask for, in one line."""
+    text = io.StringIO()
+    with pytest.raises(SystemExit), contextlib.redirect_stdout(text):
+        make_parser(preset).parse_args(arguments)
+    return " ".join(text.getvalue().split())
 
 
 def error_of(capsys: pytest.CaptureFixture[str], *arguments: str) -> list[str]:
@@ -61,10 +72,11 @@ def test_a_flag_may_have_its_section_before_its_name() -> None:
 
 
 def test_every_setting_has_both_forms() -> None:
-    known = make_parser().format_help()
-    assert "--learning_rate" in known and "--ppo.learning_rate LEARNING_RATE" not in known  # one line a setting
+    known = help_of("--help-all")
+    assert "--learning_rate NUMBER" in known and "--ppo.learning_rate NUMBER" not in known  # one line a setting
     assert "--no_wandb" in known and "--run.no_wandb" not in known
-    assert known.count("log to wandb") == 1  # The flag that turns it off has no help of its own.
+    assert known.count("log to wandb") == 1
+    assert "--no_wandb, --no-wandb turn off --wandb" in known
     assert parse("--reward.jerk_penalty", "0.5").reward.jerk_penalty == 0.5
     assert parse("--run.no-wandb") == parse("--no-wandb") == parse("--run.no_wandb")
 
@@ -76,8 +88,9 @@ def test_absent_flags_leave_the_presets_values() -> None:
 
 
 def test_help_shows_the_values_of_the_preset_that_counts() -> None:
-    text = " ".join(make_parser("demo").format_help().split())
-    assert "by default demo, whose values are in brackets below" in text
+    text = help_of("--help-all", preset="demo")
+    assert "preset that the flags start from; by default demo" in text
+    assert "They are those of preset demo" in text
     assert "sampling temperature (0.7)" in text
     assert "height and width of the square model images, pixels (64)" in text
     assert text.startswith("usage: command PLACE --output OUTPUT [flags]; --help lists the flags What it does.")
@@ -89,7 +102,7 @@ def test_help_shows_the_values_of_the_preset_that_counts() -> None:
         (["--learning_rte", "1"], "unknown flag --learning_rte; did you mean --learning_rate"),
         (["--learning-rate", "1"], "unknown flag --learning-rate; did you mean --learning_rate"),
         (["--ppo.learning_rte=1"], "unknown flag --ppo.learning_rte; did you mean --ppo.learning_rate"),
-        (["--xyzzy"], "unknown flag --xyzzy; did you mean one of those that --help lists?"),
+        (["--xyzzy"], "unknown flag --xyzzy; did you mean one of those that --help-all lists?"),
         (["--gemma_depth", "2"], "unknown flag --gemma_depth; write --tower_sizes gemma.depth=NUMBER"),
         (["--cube_spread=0.5"], "unknown flag --cube_spread; write --task_settings cube_spread=NUMBER"),
         (["--env.cube_spread", "1"], "unknown flag --env.cube_spread; write --env.task_settings cube_spread=NUMBER"),
@@ -98,10 +111,18 @@ def test_help_shows_the_values_of_the_preset_that_counts() -> None:
             "unknown flag --ppo.max_logp_gap_bfloat16; write --ppo.max_logp_gap NUM",
         ),
         (["--learning_rate", "-1"], "learning_rate must be within 0.0..1.0, got -1.0"),
-        (["--learning_rate", "fast"], "argument --learning_rate: invalid float value: 'fast'"),
-        (["--config", "dbug"], "argument --config: invalid choice: 'dbug'"),
+        (["--learning_rate", "fast"], "--learning_rate must be a number, got 'fast'"),
+        (["--config", "dbug"], "--config must be one of debug, demo, full, got 'dbug'; did you mean debug?"),
         (["--tower_sizes", "gemma.depth"], "tower_sizes must give gemma.depth a whole number of at least 1"),
-        (["--", "--learning_rte"], "unrecognized arguments"),
+        (["--", "--learning_rte"], "no such argument is known: -- --learning_rte; leave it out"),
+        (["--batch_size", "2.5"], "--batch_size must be a whole number, got '2.5'"),
+        (["--batch_size"], "--batch_size must have a value, got none; write --batch_size VALUE"),
+        (["--cameras"], "--cameras must have one value or more, got none; write --cameras VALUE"),
+        (["--no_wandb=1"], "--no_wandb/--no-wandb must have no value, got '1'; write --no_wandb/--no-wandb alone"),
+        (
+            ["--simulator", "mojuco"],
+            "--simulator must be one of mujoco, kinematic, none, got 'mojuco'; did you mean",
+        ),
     ],
 )
 def test_an_error_comes_first_and_the_usage_is_one_line(
@@ -109,13 +130,14 @@ def test_an_error_comes_first_and_the_usage_is_one_line(
 ) -> None:
     lines = error_of(capsys, *arguments)
     assert lines[0].startswith(f"command: {error}")
+    assert len(lines) == 2
     assert lines[1:] == ["usage: command PLACE --output OUTPUT [flags]; --help lists the flags"]
 
 
 def test_the_preset_is_said_with_what_it_is_for() -> None:
     parsed = make_parser().parse_args(["here", "--output", "there"])
     assert flags.preset_line(parsed).startswith("preset debug (--config): a smoke test")
-    assert set(flags.ABOUT) == set(PRESETS)
+    assert set(ABOUT) == set(PRESETS)
 
 
 def test_a_flag_that_only_nodes_read_is_named_where_there_are_none(capsys: pytest.CaptureFixture[str]) -> None:

@@ -38,7 +38,9 @@ def test_an_interrupt_that_comes_while_garbage_is_collected_ends_the_command(tmp
         f"import signal, sys; sys.path.insert(0, {str(tmp_path)!r})\n"
         "signal.signal(signal.SIGINT, signal.default_int_handler)\n"  # A job in the background ignores SIGINT.
         "from chunk_ppo_ros.cli.commands import leave, run_command\n"
-        "leave(run_command('collecting', {'endless': ('endless', '')}, ['endless']))"
+        "from chunk_ppo_ros.cli.table import Command\n"
+        "commands = {'endless': Command('endless', '')}\n"
+        "leave(run_command('collecting', commands, ['endless'], program='collecting'))"
     )
     done = subprocess.run([sys.executable, "-c", program], capture_output=True, text=True, timeout=120)
     assert done.stdout == "the interrupt was dropped\n"
@@ -49,6 +51,19 @@ def test_a_status_is_that_of_the_process() -> None:
     with pytest.raises(SystemExit) as ended:
         leave(3)
     assert ended.value.code == 3
+
+
+def test_an_interrupt_while_the_process_ends_gives_the_same_exit_code() -> None:
+    """Python would end itself by the signal, of which a shell script does not know that it was a Ctrl-C in time."""
+    program = (
+        "import atexit, signal\n"
+        "from chunk_ppo_ros.cli.commands import leave\n"
+        "atexit.register(signal.raise_signal, signal.SIGINT)\n"
+        "signal.signal(signal.SIGINT, signal.default_int_handler)\n"
+        "leave(0)"
+    )
+    done = subprocess.run([sys.executable, "-c", program], capture_output=True, text=True, timeout=120)
+    assert (done.returncode, done.stderr) == (130, "")
 
 
 def test_after_an_interrupt_no_thread_holds_the_process() -> None:

@@ -235,7 +235,7 @@ def test_the_arguments_of_the_policy_are_the_flags_of_deploy(actions: Any, monke
     launch_file.configure(Given({**given, "config": "a.yaml", "episodes": "24", "temperature": "0.5"}))
     (flags,) = seen
     assert flags[:5] == ["step_3", "--params_file", "a.yaml", "--episodes", "24"]
-    parser = setup.DeployParser(prog="deploy", description=None)
+    parser = setup.DeployParser(prog="deploy")
     parsed = parser.parse_args(flags)
     assert (str(parsed.checkpoint), parsed.decoding, parsed.episodes, parsed.resume) == ("step_3", "sample", 24, True)
     assert (parsed.simulator, parsed.temperature, parsed.params_file, parsed.task) == ("none", 0.5, "a.yaml", None)

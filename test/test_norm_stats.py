@@ -133,4 +133,4 @@ def test_bad_input_is_one_line(tmp_path: pathlib.Path, capsys: pytest.CaptureFix
     assert not (tmp_path / "out").exists()
     assert main(["norm-stats", str(tmp_path / "none"), "--output", str(tmp_path / "out")]) == 2
     assert not (tmp_path / "out").exists()
-    assert capsys.readouterr().err.startswith("chunk_ppo_ros norm-stats: episodes must be a file or folder")
+    assert capsys.readouterr().err.startswith("chunk_ppo norm-stats: episodes must be a file or folder")

@@ -135,5 +135,5 @@ def test_what_is_no_norm_stats_file_is_one_line_of_a_command(
     file.write_bytes(content.encode("utf-8", "surrogatepass"))
     assert __main__.main(["export", str(path), str(tmp_path / "new")]) == 2
     (error,) = capsys.readouterr().err.splitlines()
-    assert error.startswith(f"chunk_ppo_ros export: {file} cannot be used: ")
+    assert error.startswith(f"chunk_ppo export: {file} cannot be used: ")
     assert not (tmp_path / "new").exists()

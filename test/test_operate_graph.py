@@ -262,4 +262,4 @@ def test_headless_serves_until_ctrl_c(repository: Path) -> None:
     assert any(f"ROS_DOMAIN_ID={domain}, this machine only" in line for line in found)
     process.send_signal(signal.SIGINT)
     _, errors = process.communicate(timeout=60.0)
-    assert (process.returncode, errors) == (130, "chunk_ppo_ros operate: stopped\n")
+    assert (process.returncode, errors) == (130, "chunk_ppo operate: stopped\n")

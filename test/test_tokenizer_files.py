@@ -114,7 +114,7 @@ def test_a_command_says_it_in_one_line(tmp_path: Path, prompt: str, capsys: pyte
     places = ["--checkpoint_root", str(new / "c"), "--simulator", "kinematic"]
     assert __main__.main(["pretrain", "--prompt", prompt, "--num_demonstrations", "2", *places]) == 2
     error = capsys.readouterr().err.splitlines()[-1]
-    assert error.startswith("chunk_ppo_ros pretrain: no tokenizers can be fitted: ")
+    assert error.startswith("chunk_ppo pretrain: no tokenizers can be fitted: ")
     assert not new.exists() or not [file for file in new.rglob("*") if file.is_file()]
 
 

@@ -60,7 +60,7 @@ def test_a_wrong_camera_is_refused_by_every_command_before_any_work(
     printed = capsys.readouterr()
     line, usage = printed.err.splitlines()
     assert line == (
-        f"chunk_ppo_ros {command[0]}: {CAMERA_TEXT}, got cam_high (cam_high is base_0_rgb here); correct it, or leave "
+        f"chunk_ppo {command[0]}: {CAMERA_TEXT}, got cam_high (cam_high is base_0_rgb here); correct it, or leave "
         "it out to use all"
     )
     assert usage.startswith("usage: ")
@@ -131,7 +131,7 @@ def test_a_setting_that_does_not_fit_is_one_line(
 ) -> None:
     assert main([*TRAIN, *places(tmp_path), *flags]) == 2
     (line,) = capsys.readouterr().err.splitlines()
-    assert line.startswith("chunk_ppo_ros train: ")
+    assert line.startswith("chunk_ppo train: ")
     assert text in line
 
 

@@ -1,4 +1,4 @@
-"""Makes `.venv` for `make setup`, with everything that `python -m chunk_ppo_ros` needs, and keeps it up to date.
+"""Makes `.venv` for `make setup`, with everything that `chunk_ppo` needs, and keeps it up to date.
 
 The set-up consists of steps. The key of a step is made from everything that the step depends on. A step runs when its
 key differs from the one in `.venv/setup_steps.json`, so that a second run does nothing. Where ROS 2 is sourced, the
@@ -32,6 +32,7 @@ PYTHON = VENV / "bin" / "python"
 STAMP = VENV / "setup_steps.json"
 LOCK = ROOT / ".cache" / "setup.lock"
 NAME = "chunk_ppo_ros"
+PROGRAM = "chunk_ppo"
 ENVIRONMENT = "virtual environment .venv"
 STARTED = "a virtual environment that is being made"
 NODE_LIST = ROOT / NAME / "runtime" / "description.py"
@@ -167,8 +168,9 @@ def install_package() -> None:
     link(ROOT / "package.xml", share / NAME / "package.xml")
     for name in ("launch", "config"):
         link_files(ROOT / name, share / NAME / name)
-    for node in runpy.run_path(str(NODE_LIST))["NODES"]:
-        link(VENV / "bin" / node.name, VENV / "lib" / NAME / node.name)
+    nodes = [node.name for node in runpy.run_path(str(NODE_LIST))["NODES"]]
+    for name in (*nodes, PROGRAM, NAME):  # The last two are the program, as `ros2 run` finds it.
+        link(VENV / "bin" / name, VENV / "lib" / NAME / name)
 
 
 def prepare_rendering() -> None:

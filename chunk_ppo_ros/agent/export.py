@@ -15,7 +15,7 @@ import jax.numpy as jnp
 
 from chunk_ppo_ros.agent.run_start.checkpoint_settings import print_history
 from chunk_ppo_ros.config import Pi0FASTActorCriticConfig
-from chunk_ppo_ros.config.flags import FlagParser
+from chunk_ppo_ros.config.commands.checkpoints import ASSET_ID, EXPORT_DTYPES, export_parser
 from chunk_ppo_ros.core.errors import CheckpointError
 from chunk_ppo_ros.core.made_from.history import EXPORT, Stage
 from chunk_ppo_ros.core_jax.arrays import Params
@@ -26,12 +26,6 @@ from chunk_ppo_ros.model.checkpoints.run_settings import RunSettings
 from chunk_ppo_ros.model.checkpoints.saving import save_openpi_checkpoint
 from chunk_ppo_ros.model.tokenization.assets import PolicyAssets
 
-ASSET_ID = "trossen"
-"""The name that openpi gives to the statistics of ALOHA robots."""
-
-DTYPES = ("float32", "bfloat16")
-"""The dtypes that an export can be written in. The first is the default."""
-
 
 def export(
     checkpoint: Checkpoint,
@@ -39,7 +33,7 @@ def export(
     *,
     asset_id: str = ASSET_ID,
     from_asset_id: str = "",
-    dtype: str = DTYPES[0],
+    dtype: str = EXPORT_DTYPES[0],
     keep_adapters: bool = False,
 ) -> Path:
     """Writes an openpi checkpoint and returns its folder, `directory`.
@@ -49,7 +43,7 @@ def export(
         directory: the folder to write, which must not exist.
         asset_id: the folder of norm_stats.json below `assets` of the export.
         from_asset_id: the asset id of the norm_stats to read. An empty text takes the only one there is.
-        dtype: the dtype of the written parameters, one of DTYPES.
+        dtype: the dtype of the written parameters, one of EXPORT_DTYPES.
         keep_adapters: whether low-rank adapters stay as they are, for openpi's variant with adapters, instead of being
             merged.
 
@@ -113,17 +107,8 @@ def _check_asset_id(asset_id: str) -> None:
 
 
 def main(arguments: Sequence[str]) -> int:
-    """Runs `python -m chunk_ppo_ros export CHECKPOINT DIRECTORY`."""
-    parser = FlagParser(prog="chunk_ppo_ros export", description=__doc__)
-    parser.add_argument("checkpoint", type=Path, help="a step_<N> folder, or an openpi checkpoint")
-    parser.add_argument("directory", type=Path, help="the openpi checkpoint to write, which must not exist")
-    parser.add_argument("--asset_id", default=ASSET_ID, help=f"the folder of norm_stats.json below assets ({ASSET_ID})")
-    parser.add_argument("--from_asset_id", default="", help="the asset id to read (default: the only one there is)")
-    parser.add_argument("--dtype", choices=DTYPES, default=DTYPES[0], help=f"the dtype to write ({DTYPES[0]})")
-    parser.add_argument(
-        "--keep_adapters", action="store_true", help="leave low-rank adapters as they are instead of merging them"
-    )
-    given = parser.parse_args(arguments)
+    """Runs `chunk_ppo export CHECKPOINT DIRECTORY`."""
+    given = export_parser().parse_args(arguments)
     checkpoint = Checkpoint.open(given.checkpoint)
     print_history(checkpoint)
     written = export(

@@ -20,7 +20,8 @@ from chunk_ppo_ros.agent.rollout_worker import RolloutWorker
 from chunk_ppo_ros.agent.run_start.checkpoint_settings import TrainingSetup, setup_for_training
 from chunk_ppo_ros.agent.run_start.run_log import open_metrics
 from chunk_ppo_ros.agent.run_start.starting_checkpoint import has_trained
-from chunk_ppo_ros.config import TrainConfig, flags
+from chunk_ppo_ros.config import TrainConfig
+from chunk_ppo_ros.config.commands.training import train_parser
 from chunk_ppo_ros.core.errors import FRESH_UNASKED
 from chunk_ppo_ros.core.folders import check_folder, removed_after_failure
 from chunk_ppo_ros.core.types import Transition
@@ -108,9 +109,8 @@ def _iterate(
 
 
 def main(arguments: Sequence[str]) -> int:
-    """Runs `python -m chunk_ppo_ros train --config debug|demo|full --exp_name NAME [--no_wandb]`."""
-    parser = flags.FlagParser(prog="chunk_ppo_ros train", description=__doc__)
-    flags.add_config_flags(parser, preset="debug")
+    """Runs `chunk_ppo train --config debug|demo|full --exp_name NAME [--no_wandb]`."""
+    parser = train_parser()
     parsed = parser.parse_args(arguments)
     setup = setup_for_training(parser, parsed)
     run = setup.config.run

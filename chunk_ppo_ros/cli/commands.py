@@ -1,56 +1,87 @@
-"""Runs `python -m PACKAGE COMMAND`. A command is a module that has a function `main(arguments) -> int`."""
+"""Runs a command by its name. A command is a module that has a function `main(arguments) -> int`."""
 
 from __future__ import annotations
 
 import importlib
 import os
+import signal
 import sys
 from collections.abc import Mapping, Sequence
 from typing import NoReturn
 
-from chunk_ppo_ros.core.errors import UserError
+from chunk_ppo_ros import __version__
+from chunk_ppo_ros.cli.exit_codes import INTERRUPTED
+from chunk_ppo_ros.cli.overview import overview
+from chunk_ppo_ros.cli.table import Command
+from chunk_ppo_ros.config.flags.program import PROGRAM
+from chunk_ppo_ros.config.flags.suggestions import did_you_mean
+from chunk_ppo_ros.core.errors import CONFIGURATION_ERROR, UserError
 from chunk_ppo_ros.runtime import interrupts
 
-INTERRUPTED = 130
-"""The exit status after Ctrl-C, which is 128 + SIGINT."""
+HELP = ("-h", "--help", "help")
 
 
-def run_command(package: str, commands: Mapping[str, tuple[str, str]], arguments: Sequence[str] | None = None) -> int:
-    """Runs one command and returns its exit status. An error that the user can repair is printed in one line.
+def run_command(
+    package: str, commands: Mapping[str, Command], arguments: Sequence[str] | None = None, *, program: str = PROGRAM
+) -> int:
+    """Runs one command and returns its exit code. An error that the user can repair is printed in one line.
+
+    The arguments are parsed before the module of the command is loaded, which takes seconds. So help and a wrong flag
+    are answered at once.
 
     Args:
         package: package that contains the modules of the commands.
-        commands: module, relative to the package, and a line that says what it does, for each name of a command.
+        commands: the commands by name.
         arguments: name of the command and its flags; the arguments of the process where not given.
+        program: how the program is called, for its texts.
+
+    Raises:
+        SystemExit: with code 0 after help, and with code 2 for a wrong flag.
     """
     given = list(sys.argv[1:] if arguments is None else arguments)
-    if not given or given[0] in ("-h", "--help"):
-        print(f"usage: python -m {package} COMMAND [--help | flags]\n")
-        width = max(len(name) for name in commands)
-        print("\n".join(f"  {name:<{width}}  {text}" for name, (_, text) in commands.items()))
-        return 0 if given else 2
+    if given[:1] == ["--version"]:
+        print(f"{program} {__version__}")
+        return 0
+    if given and given[0] in HELP and given[1:]:
+        given = [given[1], "--help", *given[2:]]
+    if not given or given[0] in HELP:
+        print(overview(commands, program=program))
+        return 0 if given else CONFIGURATION_ERROR
     name = given[0]
     if name not in commands:
-        print(f"{package}: unknown command '{name}'; commands are {', '.join(commands)}", file=sys.stderr)
-        return 2
+        near = did_you_mean(name, commands, otherwise="; no command is like it.")
+        print(f"{program}: unknown command '{name}'{near} {program} --help lists the commands.", file=sys.stderr)
+        return CONFIGURATION_ERROR
     interrupts.resend_dropped()
     try:
-        return int(importlib.import_module(f"{package}.{commands[name][0]}").main(given[1:]))
+        return _run(package, commands[name], given[1:])
     except UserError as error:
-        print(f"{package} {name}: {error}", file=sys.stderr)
-        return 2
+        print(f"{program} {name}: {error}", file=sys.stderr)
+        return CONFIGURATION_ERROR
     except KeyboardInterrupt:
-        print(f"{package} {name}: stopped", file=sys.stderr)
+        print(f"{program} {name}: stopped", file=sys.stderr)
         return INTERRUPTED
 
 
+def _run(package: str, command: Command, arguments: Sequence[str]) -> int:
+    parser = command.make_parser(package)
+    if parser is not None:
+        parser.parse_args(arguments)
+    return int(importlib.import_module(f"{package}.{command.module}").main(arguments))
+
+
 def leave(status: int) -> NoReturn:
-    """Ends the process.
+    """Ends the process. A Ctrl-C that comes while it ends gives INTERRUPTED too.
 
     After Ctrl-C it ends at once, because a thread in which XLA compiles can make Python crash while it ends.
     """
     if status == INTERRUPTED:
-        sys.stdout.flush()
-        sys.stderr.flush()
-        os._exit(status)
+        _end_at_once()
+    signal.signal(signal.SIGINT, lambda *_: _end_at_once())
     sys.exit(status)
+
+
+def _end_at_once() -> NoReturn:
+    sys.stdout.flush()
+    sys.stderr.flush()
+    os._exit(INTERRUPTED)

@@ -13,6 +13,7 @@ from pathlib import Path
 
 from chunk_ppo_ros.agent.env import check_simulated
 from chunk_ppo_ros.config import KINEMATIC, MUJOCO, TrainConfig, flags
+from chunk_ppo_ros.config.commands.training import demo_parser
 from chunk_ppo_ros.core.errors import UserError
 from chunk_ppo_ros.core.folders import check_folder
 from chunk_ppo_ros.core.progress import Counters
@@ -116,11 +117,8 @@ def _choose_simulator(config: TrainConfig) -> TrainConfig:
 
 
 def main(arguments: Sequence[str]) -> int:
-    """Runs `python -m chunk_ppo_ros demo`."""
-    parser = flags.FlagParser(prog="chunk_ppo_ros demo", description=__doc__)
-    parser.add_argument("--episodes", type=int, default=200, help="unseen starts of both evaluations (200)")
-    parser.add_argument("--record", action="store_true", help="record the rollout topics as a bag in the run's folder")
-    flags.add_config_flags(parser, preset="demo")
+    """Runs `chunk_ppo demo`."""
+    parser = demo_parser()
     parsed = parser.parse_args(arguments)
     if parsed.exp_name is None:
         parsed.exp_name = time.strftime("demo-%Y%m%d-%H%M%S")

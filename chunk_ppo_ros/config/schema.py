@@ -130,3 +130,10 @@ def _coerce(hint: Any, value: Any) -> Any:
     if hint is float and isinstance(value, int) and not isinstance(value, bool):
         return float(value)
     return value
+
+
+def shown(value: Any) -> str:
+    """Returns the value of a setting as help texts and pages show it."""
+    if isinstance(value, bool):
+        return "on" if value else "off"
+    return " ".join(map(str, value)) or "none" if isinstance(value, tuple) else str(value)

@@ -9,7 +9,6 @@ from __future__ import annotations
 
 import dataclasses
 from collections.abc import Callable, Sequence
-from pathlib import Path
 from typing import Protocol, TypeVar
 
 import numpy as np
@@ -17,13 +16,14 @@ import numpy as np
 from chunk_ppo_ros.agent.actor import Actor
 from chunk_ppo_ros.agent.env import ChunkEnv, simulated
 from chunk_ppo_ros.agent.run_start.checkpoint_settings import config_for_measuring, print_history
-from chunk_ppo_ros.config import REAL_ROBOT, SIMULATORS, TrainConfig, flags
+from chunk_ppo_ros.config import REAL_ROBOT, SIMULATORS, TrainConfig
 from chunk_ppo_ros.config.deploy import GREEDY, SAMPLE
 from chunk_ppo_ros.core import seeds
 from chunk_ppo_ros.core.errors import SettingError
 from chunk_ppo_ros.core.folders import check_file
 from chunk_ppo_ros.core.types import Observation
 from chunk_ppo_ros.evaluation.deployment import over_graph
+from chunk_ppo_ros.evaluation.deployment.flags import evaluate_parser
 from chunk_ppo_ros.evaluation.results import EvaluationResult
 from chunk_ppo_ros.evaluation.statistics import PairedTest, paired_test
 from chunk_ppo_ros.model.checkpoints.checkpoint import Checkpoint
@@ -159,14 +159,8 @@ def _run_episode(
 
 
 def main(arguments: Sequence[str]) -> int:
-    """Runs `python -m chunk_ppo_ros evaluate CHECKPOINT --episodes N`, in this process or over the graph."""
-    parser = flags.FlagParser(prog="chunk_ppo_ros evaluate", description=__doc__)
-    parser.add_argument("checkpoint", type=Path, help="a step_<N> folder or an openpi checkpoint with tokenizers")
-    parser.add_argument("--episodes", type=int, default=64, help="unseen starts, or episodes that count (64)")
-    parser.add_argument("--greedy", action="store_true", help="take the likeliest token instead of sampling")
-    parser.add_argument("--json", type=Path, help="also write the result to this file")
-    flags.add_config_flags(parser, preset="debug")
-    over_graph.add_flags(parser)
+    """Runs `chunk_ppo evaluate CHECKPOINT --episodes N`, in this process or over the graph."""
+    parser = evaluate_parser()
     parsed = parser.parse_args(arguments)
     if parsed.episodes < 2:
         parser.error(f"--episodes must be at least 2 for an interval, got {parsed.episodes}")

@@ -25,8 +25,8 @@ from chunk_ppo_ros.config import (
     REAL_ROBOT,
     SIMULATORS,
     TrainConfig,
-    flags,
 )
+from chunk_ppo_ros.config.commands.checkpoints import positions_parser
 from chunk_ppo_ros.core.errors import EpisodesError, UserError
 from chunk_ppo_ros.core_jax.arrays import Params
 from chunk_ppo_ros.core_jax.parameter_groups import ACTOR
@@ -189,11 +189,8 @@ def recorded_chunks_of(path: Path, config: TrainConfig, *, checkpoint: Checkpoin
 
 
 def main(arguments: Sequence[str]) -> int:
-    """Runs `python -m chunk_ppo_ros positions CHECKPOINT [--num_demonstrations N] [--episodes PATH]`."""
-    parser = flags.FlagParser(prog="chunk_ppo_ros positions", description=__doc__)
-    parser.add_argument("checkpoint", type=Path, help="a step_<N> folder or an openpi checkpoint with tokenizers")
-    parser.add_argument("--episodes", type=Path, help="recorded episodes; without it the simulator's demonstrations")
-    flags.add_config_flags(parser, preset="debug")
+    """Runs `chunk_ppo positions CHECKPOINT [--num_demonstrations N] [--episodes PATH]`."""
+    parser = positions_parser()
     parsed = parser.parse_args(arguments)
     preset = PRESETS[parsed.config]
     pretrain = dataclasses.replace(preset.pretrain, num_demonstrations=NUM_DEMONSTRATIONS)

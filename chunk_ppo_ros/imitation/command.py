@@ -7,24 +7,18 @@ from pathlib import Path
 
 from chunk_ppo_ros.agent.run_start.checkpoint_settings import setup_for_imitation
 from chunk_ppo_ros.config import flags
+from chunk_ppo_ros.config.commands.training import pretrain_parser
 from chunk_ppo_ros.core.folders import removed_after_failure
 from chunk_ppo_ros.imitation.behavior_cloning import clone_demonstrations
 from chunk_ppo_ros.imitation.clone_recorded import clone_episodes
 
 
 def main(arguments: Sequence[str]) -> int:
-    """Runs `python -m chunk_ppo_ros pretrain --exp_name NAME [--episodes PATH ...]`.
+    """Runs `chunk_ppo pretrain --exp_name NAME [--episodes PATH ...]`.
 
     It writes the checkpoint `checkpoints/NAME-imitation`.
     """
-    parser = flags.FlagParser(prog="chunk_ppo_ros pretrain", description=__doc__)
-    parser.add_argument(
-        "--episodes",
-        nargs="+",
-        type=Path,
-        help="recorded episodes to imitate, see docs/data.md; without it the simulator's demonstrations",
-    )
-    flags.add_config_flags(parser, preset="debug")
+    parser = pretrain_parser()
     parsed = parser.parse_args(arguments)
     print(flags.preset_line(parsed))
     flags.print_unused(parsed)

@@ -8,12 +8,12 @@ standard deviation and exact quantiles.
 from __future__ import annotations
 
 import functools
-import pathlib
 from collections.abc import Iterator, Sequence
 
 import numpy as np
 
 from chunk_ppo_ros.config import Pi0FASTActorCriticConfig, flags
+from chunk_ppo_ros.config.commands.recordings import norm_stats_parser
 from chunk_ppo_ros.core.errors import EpisodesError
 from chunk_ppo_ros.core.folders import check_folder, removed_after_failure
 from chunk_ppo_ros.data.episode import Episode, chunks_at
@@ -109,12 +109,8 @@ def _names(num_dims: int) -> list[str]:
 
 
 def main(arguments: Sequence[str]) -> int:
-    """Runs `python -m chunk_ppo_ros norm-stats EPISODES... --output DIR`."""
-    parser = flags.FlagParser(prog="chunk_ppo_ros norm-stats", description=__doc__)
-    parser.add_argument("episodes", nargs="+", type=pathlib.Path, help="HDF5 files, recordings, LeRobot datasets")
-    parser.add_argument("--output", required=True, type=pathlib.Path, help=f"folder that {FILE} is written to")
-    parser.add_argument("--stride", type=int, default=1, help="control steps between the starts of two chunks (1)")
-    flags.add_config_flags(parser, preset="full")
+    """Runs `chunk_ppo norm-stats EPISODES... --output DIR`."""
+    parser = norm_stats_parser()
     parsed = parser.parse_args(arguments)
     config = flags.config_or_exit(parser, parsed)
     if parsed.stride < 1:

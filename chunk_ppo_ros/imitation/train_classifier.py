@@ -8,7 +8,6 @@ from __future__ import annotations
 
 import dataclasses
 from collections.abc import Callable, Sequence
-from pathlib import Path
 
 import jax
 import jax.numpy as jnp
@@ -16,6 +15,7 @@ import numpy as np
 import optax
 
 from chunk_ppo_ros.config import TrainConfig, flags
+from chunk_ppo_ros.config.commands.recordings import train_classifier_parser
 from chunk_ppo_ros.core.folders import check_file
 from chunk_ppo_ros.core_jax.arrays import Params
 from chunk_ppo_ros.data.episode import Episode, camera_names
@@ -200,15 +200,8 @@ def train_classifier(
 
 
 def main(arguments: Sequence[str]) -> int:
-    """Runs `python -m chunk_ppo_ros train-classifier EPISODES ... --output FILE`."""
-    parser = flags.FlagParser(prog="chunk_ppo_ros train-classifier", description=__doc__)
-    parser.add_argument(
-        "episodes", nargs="+", type=Path, help="files and folders of recorded episodes; see docs/recordings.md"
-    )
-    parser.add_argument("--output", type=Path, required=True, help="file to write, NAME.npz")
-    parser.add_argument("--num_steps", type=int, default=1000, help="gradient steps")
-    parser.add_argument("--last_steps", type=int, default=10, help="control steps at the end that show success")
-    flags.add_config_flags(parser, preset="debug")
+    """Runs `chunk_ppo train-classifier EPISODES ... --output FILE`."""
+    parser = train_classifier_parser()
     parsed = parser.parse_args(arguments)
     config = flags.config_or_exit(parser, parsed)
     if parsed.num_steps < 1 or parsed.last_steps < 1:

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from pathlib import Path
 
-from chunk_ppo_ros.config.flags import FlagParser
+from chunk_ppo_ros.config.commands.runs import report_parser
 from chunk_ppo_ros.core.errors import UserError
 from chunk_ppo_ros.reporting.metrics_file import FILE_NAME
 from chunk_ppo_ros.reporting.page.page import PAGE_NAME
@@ -34,9 +34,7 @@ def find_run(name: str, *, runs: Path = Path("runs")) -> Path:
 
 def main(arguments: Sequence[str]) -> int:
     """Runs `chunk_ppo report RUN`, which writes the page, the summary and the plot into the folder of the run."""
-    parser = FlagParser(prog="chunk_ppo_ros report", description=__doc__)
-    parser.add_argument("run", help="folder of the run, such as runs/mine, or its name below runs/")
-    folder = find_run(parser.parse_args(arguments).run)
+    folder = find_run(report_parser().parse_args(arguments).run)
     try:
         summary = write_report(folder)
     except (ValueError, OSError) as error:

@@ -1,6 +1,6 @@
 """Describes the graph of nodes as data, once for `launch/training.launch.py` and for the supervisor.
 
-The command `python -m chunk_ppo_ros graph` starts the graph with the supervisor.
+The command `chunk_ppo graph` starts the graph with the supervisor.
 """
 
 from __future__ import annotations
@@ -161,9 +161,7 @@ def main(
         resolve: returns the configuration with the settings of the checkpoint that the run starts from, from the
             configuration of the flags and the file, and from the arguments that were parsed.
     """
-    parser = flags.FlagParser(prog="chunk_ppo_ros graph", description="Starts all nodes; Ctrl-C stops them.")
-    flags.add_config_flags(parser, preset="debug")
-    add_graph_flags(parser)
+    parser = graph_parser()
     given = parser.parse_args(arguments)
     try:
         base = PRESETS[given.config]
@@ -198,9 +196,35 @@ def run_graph(parser: argparse.ArgumentParser, given: argparse.Namespace, config
         return supervisor.run()
 
 
+def graph_parser() -> flags.FlagParser:
+    """Returns the parser of the command `graph`."""
+    parser = flags.FlagParser(
+        prog=flags.command_line("graph"),
+        description=(
+            "Starts all nodes of a run, without the launch package of ROS: it trains over ROS 2 topics, in simulation "
+            "or on a robot. Ctrl-C stops all nodes, and --resume goes on."
+        ),
+        examples=(
+            (flags.command_line("graph"), "a smoke test in the simulator, from random weights"),
+            (
+                flags.command_line("graph --params_file config/robot.yaml --exp_name mine"),
+                "trains on the robot that the file describes",
+            ),
+            (flags.command_line("graph --config demo --exp_name mine --record"), "also records the topics as a bag"),
+        ),
+        first=(
+            *("--config", "--params_file", "--exp_name", "--pretrained_checkpoint_path"),
+            *("--record", "--resume", "--domain_id"),
+        ),
+    )
+    flags.add_config_flags(parser, preset="debug", from_checkpoint=True)
+    add_graph_flags(parser)
+    return parser
+
+
 def add_graph_flags(parser: argparse.ArgumentParser) -> None:
     """Adds the flags of the commands that start a graph."""
-    group = parser.add_argument_group("graph")
+    group = parser.add_argument_group("graph", "how the nodes are started, and who sees them")
     group.add_argument("--params_file", help="parameter file that replaces the preset's values, such as config/*.yaml")
     group.add_argument("--record", action="store_true", help="record the rollout topics to run_dir/exp_name/bag")
     group.add_argument("--namespace", default="", help="namespace of all nodes, such as /cell_1")

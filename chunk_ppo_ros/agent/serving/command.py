@@ -13,7 +13,6 @@ import ipaddress
 import signal
 import time
 from collections.abc import Sequence
-from pathlib import Path
 
 from chunk_ppo_ros import __version__
 from chunk_ppo_ros.agent.actor import Actor
@@ -21,26 +20,21 @@ from chunk_ppo_ros.agent.run_start.checkpoint_settings import config_for_measuri
 from chunk_ppo_ros.agent.serving.requests import RequestForm
 from chunk_ppo_ros.agent.serving.served_policy import ServedPolicy
 from chunk_ppo_ros.agent.serving.server import PolicyServer
-from chunk_ppo_ros.config import TrainConfig, flags
+from chunk_ppo_ros.config import TrainConfig
+from chunk_ppo_ros.config.commands.checkpoints import serve_parser
 from chunk_ppo_ros.config.deploy import GREEDY
 from chunk_ppo_ros.core.prompts.quotation import quoted
 from chunk_ppo_ros.model.checkpoints.checkpoint import Checkpoint
 from chunk_ppo_ros.robot import aloha
 from chunk_ppo_ros.sim.tasks.registry import prompts_of
 
-HOST, PORT = "127.0.0.1", 8000
-"""The address that is listened on by default: this machine alone, and openpi's port."""
 CLIENT_HORIZON = 25
 """The number of steps that openpi's ALOHA client executes of a chunk unless --action_horizon says otherwise."""
 
 
 def main(arguments: Sequence[str]) -> int:
     """Runs `chunk_ppo serve CHECKPOINT` until Ctrl-C."""
-    parser = flags.FlagParser(prog="chunk_ppo serve", description=__doc__)
-    parser.add_argument("checkpoint", type=Path, help="a step_<N> folder or an openpi checkpoint with tokenizers")
-    parser.add_argument("--host", default=HOST, help=f"address to listen on; 0.0.0.0 lets every machine in ({HOST})")
-    parser.add_argument("--port", type=int, default=PORT, help=f"port to listen on; 0 takes a free one ({PORT})")
-    flags.add_config_flags(parser, preset="debug")
+    parser = serve_parser()
     parsed = parser.parse_args(arguments)
     if not 0 <= parsed.port <= 65535:
         parser.error(f"--port must be within 0..65535, got {parsed.port}")

@@ -7,25 +7,16 @@ from pathlib import Path
 
 from chunk_ppo_ros.agent.stored_run.export_bags import export_run
 from chunk_ppo_ros.agent.stored_run.listing import list_stores, verify_stores
-from chunk_ppo_ros.agent.stored_run.run_folders import CHECKPOINTS_HELP, RUN_HELP, RunFolders
+from chunk_ppo_ros.agent.stored_run.run_folders import RunFolders
 from chunk_ppo_ros.agent.stored_run.stopped_run import prune
-from chunk_ppo_ros.config.flags import FlagParser
+from chunk_ppo_ros.config.commands.runs import store_parser
 from chunk_ppo_ros.core.errors import UserError
 from chunk_ppo_ros.core.units import GIBIBYTE
 
-ACTIONS = ("list", "verify", "prune", "export")
-
 
 def main(arguments: Sequence[str]) -> int:
-    """Runs `python -m chunk_ppo_ros store ACTION RUN`. `verify` returns 1 where something is damaged."""
-    parser = FlagParser(prog="chunk_ppo_ros store", description=__doc__)
-    parser.add_argument("action", choices=ACTIONS, help="what to do")
-    parser.add_argument("run", help=RUN_HELP)
-    parser.add_argument("--checkpoints", dest="checkpoint_folder", default="", help=f"for prune: {CHECKPOINTS_HELP}")
-    parser.add_argument(
-        "--max_disk", type=float, dest="size", help="for prune: size that the transitions may have, GiB"
-    )
-    parser.add_argument("--to", default="", help="for export: folder to write, which must not exist")
+    """Runs `chunk_ppo store ACTION RUN`. `verify` returns 1 where something is damaged."""
+    parser = store_parser()
     parsed = parser.parse_args(arguments)
     if parsed.action == "export" and not parsed.to:
         parser.error("export needs --to, the folder to write")

@@ -10,9 +10,6 @@ from chunk_ppo_ros.data.store import Contents, read_store
 
 STORES = "store"
 """The name of the folder of a run in which its stores are."""
-RUN_HELP = "folder of the run, such as runs/mine, or its name below runs/"
-CHECKPOINTS_HELP = "folder of the run's checkpoints; else checkpoints/RUN, beside the folder of the runs"
-"""What --help says of the arguments that name a run."""
 _TRIES = 5  # A run that goes on removes files while they are looked at.
 
 

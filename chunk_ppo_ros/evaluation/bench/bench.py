@@ -17,8 +17,8 @@ import tempfile
 from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
 
-from chunk_ppo_ros.config import MODELS, PRESETS, TrainConfig
-from chunk_ppo_ros.config.flags import FlagParser
+from chunk_ppo_ros.config import PRESETS, TrainConfig
+from chunk_ppo_ros.config.commands.developers import BENCH_PARTS, bench_parser
 from chunk_ppo_ros.core.errors import UserError
 from chunk_ppo_ros.evaluation.bench.bench_inputs import ImageSize
 from chunk_ppo_ros.evaluation.bench.measurement import HEADING, Figure
@@ -26,7 +26,7 @@ from chunk_ppo_ros.runtime.graph import network_environment
 from chunk_ppo_ros.runtime.processors import num_processors
 from chunk_ppo_ros.runtime.ros_domain import claim_domain
 
-PARTS = ("act", "update", "observe", "topics", "checkpoint")
+PARTS = BENCH_PARTS
 LARGE_IMAGES = ImageSize(pixels=224, patch=14)
 """The size that gives the small model as many image tokens as the published models have."""
 
@@ -104,8 +104,8 @@ def machine() -> dict[str, object]:
 
 
 def main(arguments: Sequence[str]) -> int:
-    """Runs `python -m chunk_ppo_ros bench`, which measures and prints. Returns the exit status 0."""
-    given = _parse(arguments)
+    """Runs `chunk_ppo bench`, which measures and prints. Returns the exit status 0."""
+    given = bench_parser().parse_args(arguments)
     before = machine()
     print(", ".join(f"{name} {value}" for name, value in before.items()), flush=True)
     figures: list[Figure] = []
@@ -165,30 +165,3 @@ def _in_process(module: str, setup: Setup, *further: str) -> list[Figure]:
         except (subprocess.CalledProcessError, subprocess.TimeoutExpired) as error:
             raise UserError(f"{module} failed: {error}; its own output is above") from error
     return [Figure.from_record(record) for record in json.loads(done.stdout)]
-
-
-def _parse(arguments: Sequence[str]) -> argparse.Namespace:
-    parser = FlagParser(prog="chunk_ppo_ros bench", description=__doc__)
-    parser.add_argument("--only", choices=PARTS, help="measure one part")
-    parser.add_argument(
-        "--like",
-        nargs="+",
-        metavar="SIZES",
-        help="instead measure sampling and gradient steps at sizes of openpi: 0.5m, 7.8m or a folder of reference data",
-    )
-    parser.add_argument("--variant", choices=sorted(MODELS), help="instead measure a whole variant on this device")
-    parser.add_argument(
-        "--dtype", choices=("bfloat16", "float32"), default="bfloat16", help="dtype of --variant (bfloat16)"
-    )
-    parser.add_argument("--batch_size", type=_positive, default=8, help="chunks of a gradient step of --variant (8)")
-    parser.add_argument("--runs", type=_positive, default=20, help="timed runs of each case (20)")
-    parser.add_argument("--json", type=Path, metavar="FILE", help="write the figures with every run's value to a file")
-    parser.add_argument("--folder", type=Path, help="parent of the temporary folder (the system's)")
-    parser.add_argument("--domain_id", type=int, help="ROS domain; a free one where not given")
-    return parser.parse_args(arguments)
-
-
-def _positive(text: str) -> int:
-    if not text.isdecimal() or int(text) < 1:
-        raise argparse.ArgumentTypeError(f"must be at least 1, got {text!r}")
-    return int(text)

@@ -12,15 +12,16 @@ from collections.abc import Sequence
 
 from chunk_ppo_ros.config import TrainConfig
 from chunk_ppo_ros.core.errors import UserError
+from chunk_ppo_ros.evaluation.deployment.flags import deploy_parser
 from chunk_ppo_ros.evaluation.deployment.plan import DeploymentPlan
 from chunk_ppo_ros.evaluation.deployment.results import JSON_FILE, TEXT_FILE, DeploymentResult
-from chunk_ppo_ros.evaluation.deployment.setup import DeployParser, deployment_config
+from chunk_ppo_ros.evaluation.deployment.setup import deployment_config
 from chunk_ppo_ros.runtime.graph import run_graph
 
 
 def main(arguments: Sequence[str]) -> int:
-    """Runs `python -m chunk_ppo_ros deploy CHECKPOINT`."""
-    parser = DeployParser(prog="chunk_ppo_ros deploy", description=__doc__)
+    """Runs `chunk_ppo deploy CHECKPOINT`."""
+    parser = deploy_parser()
     parsed = parser.parse_args(arguments)
     return run_deployment(parser, parsed, deployment_config(parser, parsed))
 

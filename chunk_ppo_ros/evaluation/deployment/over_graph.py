@@ -3,20 +3,11 @@
 from __future__ import annotations
 
 import argparse
-from pathlib import Path
 
 from chunk_ppo_ros.evaluation.deployment.command import run_deployment
 from chunk_ppo_ros.evaluation.deployment.results import JSON_FILE
 from chunk_ppo_ros.evaluation.deployment.setup import deployment_config
-from chunk_ppo_ros.runtime.graph import GRAPH_FLAGS, add_graph_flags
-
-
-def add_flags(parser: argparse.ArgumentParser) -> None:
-    """Adds the second checkpoint, `--graph`, and the flags of a graph."""
-    parser.add_argument("checkpoint_b", type=Path, nargs="?", help="another one to compare with, with --graph")
-    parser.add_argument("--graph", action="store_true", help="let the nodes act, in simulation or on a robot")
-    parser.set_defaults(run_kind="evaluate")
-    add_graph_flags(parser)
+from chunk_ppo_ros.runtime.graph import GRAPH_FLAGS
 
 
 def refuse_flags(parser: argparse.ArgumentParser, parsed: argparse.Namespace) -> None:

@@ -8,45 +8,18 @@ from __future__ import annotations
 import argparse
 import time
 from collections.abc import Sequence
-from pathlib import Path
-from typing import NoReturn
 
 import jax
 
 from chunk_ppo_ros.agent import restore
 from chunk_ppo_ros.agent.run_start.checkpoint_settings import config_for_deploying
-from chunk_ppo_ros.config import PRESETS, TrainConfig, flags
+from chunk_ppo_ros.config import PRESETS, TrainConfig
 from chunk_ppo_ros.config.parameter_file import load_config_file
 from chunk_ppo_ros.core.errors import CheckpointError, SettingError
 from chunk_ppo_ros.evaluation.deployment import run_file
+from chunk_ppo_ros.evaluation.deployment.flags import DeployParser
 from chunk_ppo_ros.model.checkpoints.checkpoint import Checkpoint
 from chunk_ppo_ros.runtime.description import DEPLOYMENT_FILE
-from chunk_ppo_ros.runtime.graph import add_graph_flags
-
-
-class DeployParser(flags.FlagParser):
-    """The parser of the command `deploy`, whose flags `policy.launch.py` gives too.
-
-    Args:
-        prog: the name of the command.
-        description: what it does.
-        raises: whether an error is raised as SettingError, for a program that is no command.
-    """
-
-    def __init__(self, *, prog: str, description: str | None, raises: bool = False) -> None:
-        super().__init__(prog=prog, description=description)
-        self._raises = raises
-        self.add_argument("checkpoint", type=Path, help="a step_<N> folder or an openpi checkpoint with tokenizers")
-        self.add_argument("--episodes", type=int, help="episodes that count, after which the run ends (no end)")
-        flags.add_config_flags(self, preset="debug")
-        self.set_defaults(checkpoint_b=None, run_kind="deploy")
-        add_graph_flags(self)
-
-    def error(self, message: str) -> NoReturn:
-        """Raises a SettingError or exits with status 2."""
-        if self._raises:
-            raise SettingError(message)
-        super().error(message)
 
 
 def deployment_config(parser: argparse.ArgumentParser, parsed: argparse.Namespace) -> TrainConfig:
@@ -118,5 +91,5 @@ def config_from_arguments(arguments: Sequence[str]) -> TrainConfig:
     Raises:
         CheckpointError, SettingError: as `deployment_config` does, and for arguments that do not fit.
     """
-    parser = DeployParser(prog="policy.launch.py", description=None, raises=True)
+    parser = DeployParser(prog="policy.launch.py", raises=True)
     return deployment_config(parser, parser.parse_args(arguments))

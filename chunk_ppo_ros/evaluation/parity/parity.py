@@ -7,32 +7,21 @@ tolerance, and 2 where the folder holds no such data, or not all that is needed.
 
 from __future__ import annotations
 
-import argparse
 from collections.abc import Sequence
-from pathlib import Path
 
 import jax
 
-from chunk_ppo_ros.config.flags import FlagParser
+from chunk_ppo_ros.config.commands.checkpoints import parity_parser
 from chunk_ppo_ros.evaluation.parity.parity_complete import check_complete
 from chunk_ppo_ros.evaluation.parity.parity_quantities import SETTINGS, list_quantities
 from chunk_ppo_ros.evaluation.parity.parity_rows import HEADING, compare
-from chunk_ppo_ros.evaluation.parity.parity_set import FOLDER, ReferenceError, ReferenceSet, read_reference_set
+from chunk_ppo_ros.evaluation.parity.parity_set import ReferenceError, ReferenceSet, read_reference_set
 from chunk_ppo_ros.model.backbone.variants import resolve_variant
 
 
 def main(arguments: Sequence[str]) -> int:
-    """Runs `python -m chunk_ppo_ros parity DIR`."""
-    parser = FlagParser(
-        prog="chunk_ppo_ros parity",
-        description=__doc__,
-        formatter_class=argparse.RawDescriptionHelpFormatter,
-    )
-    parser.add_argument("folder", type=Path, help=FOLDER)
-    parser.add_argument(
-        "--allow_missing", action="store_true", help="compare what there is, where outputs.npz lacks needed arrays"
-    )
-    parsed = parser.parse_args(arguments)
+    """Runs `chunk_ppo parity DIR`."""
+    parsed = parity_parser().parse_args(arguments)
     reference = read_reference_set(parsed.folder.resolve())
     missing = check_complete(reference, parsed.folder, allow_missing=parsed.allow_missing)
     print(_describe(reference))

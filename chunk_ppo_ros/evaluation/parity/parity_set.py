@@ -20,6 +20,7 @@ import jax.numpy as jnp
 import numpy as np
 
 from chunk_ppo_ros.config import Pi0FASTActorCriticConfig
+from chunk_ppo_ros.config.commands.checkpoints import REFERENCE_FOLDER
 from chunk_ppo_ros.config.entries.model_size import ModelSize
 from chunk_ppo_ros.core.errors import UserError
 from chunk_ppo_ros.core_jax.arrays import Params
@@ -39,13 +40,6 @@ _TEXT = {
     "prompt_mask": "infer_tokenized_prompt_mask",
 }
 _TEXT_TYPES = {"tokens": np.int32, "prompt": np.int32}
-
-
-FOLDER = (
-    "a folder with openpi's numbers: config.json (sizes), inputs.npz, outputs.npz and the checkpoint that config.json "
-    "names; docs/model.md says what each file has"
-)
-"""The text that says what the command needs, for its help and its errors."""
 
 
 class ReferenceError(UserError):
@@ -133,7 +127,7 @@ def _read_json(file: Path) -> dict[str, Any]:
     try:
         value = json.loads(file.read_text())
     except (OSError, ValueError) as error:
-        raise ReferenceError(f"{file} cannot be read: {error}; name {FOLDER}") from error
+        raise ReferenceError(f"{file} cannot be read: {error}; name {REFERENCE_FOLDER}") from error
     if not isinstance(value, dict):
         raise ReferenceError(f"{file} must hold one object, got {type(value).__name__}; take another folder")
     return value

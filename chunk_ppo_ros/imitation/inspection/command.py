@@ -13,6 +13,7 @@ from pathlib import Path
 from chunk_ppo_ros.agent.checkpoint_description import describe_checkpoint
 from chunk_ppo_ros.agent.run_start.starting_checkpoint import NoCheckpoint, open_pretrained
 from chunk_ppo_ros.config import TrainConfig, flags
+from chunk_ppo_ros.config.commands.recordings import inspect_parser
 from chunk_ppo_ros.core.findings.verdicts import DataFinding
 from chunk_ppo_ros.core.folders import check_file
 from chunk_ppo_ros.data.checks import pictures
@@ -53,8 +54,8 @@ def inspect(paths: Sequence[Path], config: TrainConfig) -> tuple[dict[str, list[
 
 
 def main(arguments: Sequence[str]) -> int:
-    """Runs `python -m chunk_ppo_ros inspect PATH ...`. Returns 1 where something is asked or refused, otherwise 0."""
-    parser = _parser()
+    """Runs `chunk_ppo inspect PATH ...`. Returns 1 where something is asked or refused, otherwise 0."""
+    parser = inspect_parser()
     parsed = parser.parse_args(arguments)
     config = flags.config_or_exit(parser, parsed)
     os.environ.setdefault("JAX_PLATFORMS", "cpu")  # Nothing is computed.
@@ -82,14 +83,3 @@ def _describe_checkpoint(parser: argparse.ArgumentParser, parsed: argparse.Names
     described = describe_checkpoint(parsed.paths[0])
     print(described.to_json() if parsed.json else described)
     return 0
-
-
-def _parser() -> argparse.ArgumentParser:
-    parser = flags.FlagParser(prog="chunk_ppo_ros inspect", description=__doc__)
-    parser.add_argument("paths", nargs="+", type=Path, help="files and folders of recordings, or a checkpoint")
-    parser.add_argument("--json", action="store_true", help="print a JSON object in place of text")
-    parser.add_argument(
-        "--picture", type=Path, help="PNG file of frames and joint curves of three episodes, which is written"
-    )
-    flags.add_config_flags(parser, preset="full")
-    return parser

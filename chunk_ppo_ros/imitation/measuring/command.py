@@ -12,7 +12,8 @@ from pathlib import Path
 
 from chunk_ppo_ros.agent import restore
 from chunk_ppo_ros.agent.run_start.checkpoint_settings import config_for_measuring
-from chunk_ppo_ros.config import TrainConfig, flags
+from chunk_ppo_ros.config import TrainConfig
+from chunk_ppo_ros.config.commands.recordings import measure_imitation_parser
 from chunk_ppo_ros.core.errors import EpisodesError
 from chunk_ppo_ros.core.folders import check_file
 from chunk_ppo_ros.data.episode import Episode
@@ -79,19 +80,8 @@ def _read(episodes: Sequence[Episode], config: TrainConfig, tokenizer: PolicyTok
 
 
 def main(arguments: Sequence[str]) -> int:
-    """Runs `python -m chunk_ppo_ros measure-imitation CHECKPOINT --episodes PATH ... [--json FILE]`."""
-    parser = flags.FlagParser(prog="chunk_ppo_ros measure-imitation", description=__doc__)
-    parser.add_argument("checkpoint", type=Path, help="an imitation, a step_<N> folder, or an openpi checkpoint")
-    parser.add_argument("--episodes", nargs="+", type=Path, required=True, help="episodes, see docs/recordings.md")
-    parser.add_argument(
-        "--held_out",
-        nargs="+",
-        default=[],
-        metavar="NAME",
-        help="episodes to measure, by the ends of their names (those that the imitation held out, or else all)",
-    )
-    parser.add_argument("--json", type=Path, help="also write all figures to this file")
-    flags.add_config_flags(parser, preset="debug")
+    """Runs `chunk_ppo measure-imitation CHECKPOINT --episodes PATH ... [--json FILE]`."""
+    parser = measure_imitation_parser()
     parsed = parser.parse_args(arguments)
     if parsed.json:
         check_file(parsed.json, "--json")

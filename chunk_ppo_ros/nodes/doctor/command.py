@@ -5,7 +5,6 @@ It commands nothing and changes nothing. It ends within a time limit, also where
 
 from __future__ import annotations
 
-import argparse
 import os
 from collections.abc import Sequence
 
@@ -13,15 +12,13 @@ from chunk_ppo_ros.config import TrainConfig
 from chunk_ppo_ros.core.findings import text as report
 from chunk_ppo_ros.nodes.doctor.check_table import run_checks
 from chunk_ppo_ros.nodes.doctor.facts import Facts
+from chunk_ppo_ros.nodes.doctor.flags import doctor_parser
 from chunk_ppo_ros.nodes.doctor.probes.checkpoint import weight_facts
 from chunk_ppo_ros.nodes.doctor.probes.cv_bridge_test import cv_bridge_facts
 from chunk_ppo_ros.nodes.doctor.probes.graph import look_at_graph
 from chunk_ppo_ros.nodes.doctor.probes.model import model_facts
 from chunk_ppo_ros.nodes.doctor.probes.workstation import disk_facts, gpu_facts, ros_facts
-from chunk_ppo_ros.runtime.robot_flags import robot_config, robot_parser
-
-SECONDS = 3.0
-"""How long the command listens to the robot, s."""
+from chunk_ppo_ros.runtime.robot_flags import robot_config
 
 
 def collect(config: TrainConfig, *, seconds: float, namespace: str, looks_at_graph: bool) -> Facts:
@@ -48,19 +45,10 @@ def collect(config: TrainConfig, *, seconds: float, namespace: str, looks_at_gra
 
 def main(arguments: Sequence[str] | None = None) -> int:
     """Prints the findings. Returns 1 where one of them is an error, and 0 otherwise."""
-    parser = _parser()
+    parser = doctor_parser()
     given = parser.parse_args(arguments)
     config = robot_config(parser, given)
     facts = collect(config, seconds=given.seconds, namespace=given.namespace, looks_at_graph=not given.workstation)
     findings = run_checks(facts)
     print(report.as_json(findings) if given.json else report.as_table(findings))
     return 1 if report.has_errors(findings) else 0
-
-
-def _parser() -> argparse.ArgumentParser:
-    parser = robot_parser("doctor", __doc__)
-    group = parser.add_argument_group("output")
-    group.add_argument("--json", action="store_true", help="print a JSON object instead of a table")
-    group.add_argument("--workstation", action="store_true", help="look at this machine only, not at a robot")
-    group.add_argument("--seconds", type=float, default=SECONDS, help=f"how long to listen, s ({SECONDS:g})")
-    return parser

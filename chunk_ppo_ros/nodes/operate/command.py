@@ -6,22 +6,21 @@ the graph goes on.
 
 from __future__ import annotations
 
-import argparse
 import os
 import sys
 from collections.abc import Sequence
 
 from chunk_ppo_ros.core.errors import UserError
+from chunk_ppo_ros.nodes.operate.flags import operate_parser
 from chunk_ppo_ros.nodes.operate.headless import run_headless
 from chunk_ppo_ros.nodes.operate.session import open_session
-from chunk_ppo_ros.runtime.robot_flags import robot_config, robot_parser
-from chunk_ppo_ros.runtime.ros_domain import DDS_DOMAINS, keep_to_this_machine
+from chunk_ppo_ros.runtime.robot_flags import robot_config
+from chunk_ppo_ros.runtime.ros_domain import keep_to_this_machine
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
     """Shows the screen until the operator leaves it, and returns 0."""
-    parser = robot_parser("operate", __doc__)
-    _add_flags(parser)
+    parser = operate_parser()
     given = parser.parse_args(arguments)
     config = robot_config(parser, given).operate
     if given.headless and not config.buttons:
@@ -40,15 +39,3 @@ def main(arguments: Sequence[str] | None = None) -> int:
     with open_session(config, namespace=given.namespace) as session:
         OperatorScreen(session).run(mouse=False)
     return 0
-
-
-def _add_flags(parser: argparse.ArgumentParser) -> None:
-    group = parser.add_argument_group("screen")
-    group.add_argument("--headless", action="store_true", help="show no screen and serve the pedals only")
-    group.add_argument(
-        "--domain_id",
-        type=int,
-        choices=DDS_DOMAINS,
-        metavar=f"0..{DDS_DOMAINS.stop - 1}",
-        help="the ROS domain of the graph (ROS_DOMAIN_ID, or 0)",
-    )

@@ -7,7 +7,6 @@ pictures is written into the folder of the run.
 
 from __future__ import annotations
 
-import argparse
 import datetime
 from collections.abc import Sequence
 
@@ -18,12 +17,14 @@ from rclpy.signals import SignalHandlerOptions
 from chunk_ppo_ros.config import TrainConfig
 from chunk_ppo_ros.core.findings.text import has_errors
 from chunk_ppo_ros.core.folders import check_folder
+from chunk_ppo_ros.nodes.start_of_day.flags import start_of_day_parser
 from chunk_ppo_ros.nodes.start_of_day.operator import Console, NobodyAsked, Operator
-from chunk_ppo_ros.nodes.start_of_day.procedure import Pace, StartOfDay, stopped
+from chunk_ppo_ros.nodes.start_of_day.pace import Pace
+from chunk_ppo_ros.nodes.start_of_day.procedure import StartOfDay, stopped
 from chunk_ppo_ros.nodes.start_of_day.report import folder_of, write_report
 from chunk_ppo_ros.nodes.start_of_day.robot_link import MotionFailed, RobotLink
 from chunk_ppo_ros.robot.grippers import convention_of
-from chunk_ppo_ros.runtime.robot_flags import robot_config, robot_parser
+from chunk_ppo_ros.runtime.robot_flags import robot_config
 from chunk_ppo_ros.runtime.ros_domain import keep_to_this_machine
 
 STARTING_TIMEOUT = 10.0
@@ -32,8 +33,7 @@ STARTING_TIMEOUT = 10.0
 
 def main(arguments: Sequence[str] | None = None) -> int:
     """Makes the check and writes the report. Returns 1 where something is an error, and 0 otherwise."""
-    parser = robot_parser("start-of-day", __doc__)
-    _add_flags(parser)
+    parser = start_of_day_parser()
     given = parser.parse_args(arguments)
     config = robot_config(parser, given)
     pace = Pace(speed=given.speed, gripper_speed=given.gripper_speed, settling=given.settling)
@@ -69,15 +69,3 @@ def _stop(robot: RobotLink, operator: Operator) -> None:
         robot.call("stop_scripted_motion")
     except MotionFailed as failure:
         operator.tell(str(failure))
-
-
-def _add_flags(parser: argparse.ArgumentParser) -> None:
-    pace, group = Pace(), parser.add_argument_group("motion")
-    group.add_argument("--speed", type=float, default=pace.speed, help=f"speed of the joints, rad/s ({pace.speed:g})")
-    group.add_argument(
-        "--gripper_speed", type=float, default=pace.gripper_speed, help="openings a second (robot.scripted_velocity)"
-    )
-    group.add_argument(
-        "--settling", type=float, default=pace.settling, help=f"seconds before each look ({pace.settling:g})"
-    )
-    group.add_argument("--yes", action="store_true", help="ask nobody; only where the robot is known to stand free")

@@ -3,12 +3,12 @@
 from __future__ import annotations
 
 import collections
-import dataclasses
 
 import numpy as np
 
 from chunk_ppo_ros.core.findings.finding import Finding, error, ok, skipped, warn
 from chunk_ppo_ros.nodes.start_of_day.operator import Operator
+from chunk_ppo_ros.nodes.start_of_day.pace import Pace
 from chunk_ppo_ros.nodes.start_of_day.robot_link import MotionFailed, Robot
 from chunk_ppo_ros.robot import aloha
 from chunk_ppo_ros.robot.grippers import GripperConvention
@@ -26,21 +26,6 @@ TRY_AGAIN = "Look at the robot. Shall it try again?"
 MAX_FAILED = 3
 """The number of motions that may fail before the check ends."""
 WHICH_WRIST = "Does cam_left_wrist show the left gripper, and cam_right_wrist the right one?"
-
-
-@dataclasses.dataclass(frozen=True)
-class Pace:
-    """How fast the check goes.
-
-    Attributes:
-        speed: the largest speed of a joint, rad/s.
-        gripper_speed: the speed of a gripper, openings a second; 0 for robot.scripted_velocity.
-        settling: the seconds between the end of a motion and the look at where the robot is.
-    """
-
-    speed: float = 0.1
-    gripper_speed: float = 0.0
-    settling: float = 0.3
 
 
 class StartOfDay:

@@ -15,9 +15,9 @@ from rclpy.serialization import deserialize_message
 from chunk_ppo_ros.agent.learner import Learner
 from chunk_ppo_ros.agent.run_start.learner_state import LearnerState, initial_state
 from chunk_ppo_ros.agent.run_start.starting_checkpoint import OpenedCheckpoint
-from chunk_ppo_ros.agent.stored_run.run_folders import CHECKPOINTS_HELP, RUN_HELP, STORES, RunFolders
+from chunk_ppo_ros.agent.stored_run.run_folders import STORES, RunFolders
 from chunk_ppo_ros.config import RunConfig, TrainConfig
-from chunk_ppo_ros.config.flags import FlagParser
+from chunk_ppo_ros.config.commands.runs import replay_updates_parser
 from chunk_ppo_ros.core.consumption.chunk_ranges import ChunkKey
 from chunk_ppo_ros.core.errors import UserError
 from chunk_ppo_ros.core.types import Transition
@@ -182,10 +182,7 @@ def _settings_of_updates(stored: StoredRun, checkpoint: Checkpoint) -> TrainConf
 
 def main(arguments: Sequence[str]) -> int:
     """Runs `replay-updates RUN`, which prints one line. The exit status is 1 where weights differ."""
-    parser = FlagParser(prog="chunk_ppo_ros replay-updates", description=__doc__)
-    parser.add_argument("run", help=RUN_HELP)
-    parser.add_argument("--checkpoints", dest="checkpoint_folder", default="", help=CHECKPOINTS_HELP)
-    given = parser.parse_args(arguments)
+    given = replay_updates_parser().parse_args(arguments)
     try:
         result = replay(RunFolders.find(given.run, checkpoints=given.checkpoint_folder))
     except OSError as error:

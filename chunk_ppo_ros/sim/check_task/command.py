@@ -7,7 +7,6 @@ It takes some seconds and needs no weights.
 
 from __future__ import annotations
 
-import argparse
 import dataclasses
 from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
@@ -16,6 +15,7 @@ from typing import Any
 from PIL import Image
 
 from chunk_ppo_ros.config import KINEMATIC, MUJOCO, TrainConfig, flags
+from chunk_ppo_ros.config.commands.tasks import CHECKED_EPISODES, check_task_parser
 from chunk_ppo_ros.core.errors import SettingError
 from chunk_ppo_ros.core.findings import text as report
 from chunk_ppo_ros.core.findings.finding import Finding, error, skipped
@@ -27,7 +27,7 @@ from chunk_ppo_ros.sim.simulator import MAKERS
 from chunk_ppo_ros.sim.tasks.registry import make_task
 from chunk_ppo_ros.sim.tasks.task import Task
 
-EPISODES = 20
+EPISODES = CHECKED_EPISODES
 SCALE = 4
 """How many times larger the picture shows the images."""
 
@@ -58,7 +58,7 @@ def check(config: TrainConfig, *, episodes: int = EPISODES) -> dict[str, list[Fi
 
 def main(arguments: Sequence[str] | None = None) -> int:
     """Prints the findings. Returns 1 where one of them is an error, and 0 otherwise."""
-    parser = _parser()
+    parser = check_task_parser()
     given = parser.parse_args(arguments)
     config = flags.config_or_exit(parser, given)
     config = dataclasses.replace(config, env=dataclasses.replace(config.env, task=given.checked))
@@ -122,13 +122,3 @@ def _write_picture(task: Task[Any], config: TrainConfig, path: Path) -> None:
         image.resize(size, Image.Resampling.NEAREST).save(path)
     except (OSError, ValueError) as problem:
         raise SettingError(f"--picture must be a PNG file that can be written, got {path}: {problem}") from problem
-
-
-def _parser() -> argparse.ArgumentParser:
-    parser = flags.FlagParser(prog="chunk_ppo_ros check-task", description=__doc__)
-    parser.add_argument("checked", metavar="TASK", help="a registered task, or module:Class of your own")
-    parser.add_argument("--episodes", type=int, default=EPISODES, help=f"episodes of random motions ({EPISODES})")
-    parser.add_argument("--picture", help="PNG file for the images of three starts")
-    parser.add_argument("--json", action="store_true", help="print a JSON object instead of a table")
-    flags.add_config_flags(parser, preset="debug")
-    return parser

@@ -8,63 +8,19 @@ from __future__ import annotations
 
 import argparse
 import dataclasses
-import difflib
-import sys
 import typing
 from collections.abc import Mapping
 from types import MappingProxyType
-from typing import Any, NoReturn
+from typing import Any
 
 from chunk_ppo_ros import config as config_module
 from chunk_ppo_ros.config import MODELS, PRESETS, TrainConfig
+from chunk_ppo_ros.config.flags.help_page import Defaults
+from chunk_ppo_ros.config.flags.parser import FlagParser
 from chunk_ppo_ros.config.presets import ABOUT
-from chunk_ppo_ros.config.renamed import present_flag
 
-
-class FlagParser(argparse.ArgumentParser):
-    """A parser that prints an error in one line, before the usage. For an unknown flag it suggests the nearest ones."""
-
-    def __init__(self, *, prog: str, description: str | None, **settings: Any) -> None:
-        super().__init__(prog=prog, description=description, allow_abbrev=False, **settings)
-
-    def parse_known_args(self, args: Any = None, namespace: Any = None) -> tuple[Any, list[str]]:
-        """Parses as argparse does, but first looks for unknown flags, and exits with status 2 where it finds one."""
-        for argument in sys.argv[1:] if args is None else args:
-            if argument == "--":
-                break
-            flag = argument.partition("=")[0]
-            if flag.startswith("--") and flag not in self._option_string_actions:
-                self.error(self._unknown(flag))
-        return super().parse_known_args(args, namespace)
-
-    def format_help(self) -> str:
-        """Returns the help of argparse, with the usage in one line."""
-        self.usage = self._short_usage()
-        return super().format_help()
-
-    def error(self, message: str) -> NoReturn:
-        """Prints the error and then one line of usage, and exits with status 2."""
-        print(f"{self.prog}: {message}\nusage: {self._short_usage() % {'prog': self.prog}}", file=sys.stderr)
-        self.exit(2)
-
-    def _unknown(self, flag: str) -> str:
-        present = present_flag(flag.removeprefix("--"))
-        if present is not None:
-            return f"unknown flag {flag}; write {present}"
-        same_form = [known for known in self._option_string_actions if ("." in known) == ("." in flag)]
-        near = difflib.get_close_matches(flag, same_form, n=2)
-        return f"unknown flag {flag}; did you mean {' or '.join(near) if near else 'one of those that --help lists'}?"
-
-    def _short_usage(self) -> str:
-        """Returns the program, its required arguments and a hint at --help. Argparse would list every flag."""
-        needed = []
-        for action in self._actions:
-            name = action.metavar if isinstance(action.metavar, str) else action.dest.upper()
-            if not action.option_strings:
-                needed.append({"+": f"{name} [{name} ...]", "?": f"[{name}]"}.get(str(action.nargs), name))
-            elif action.required:
-                needed.append(f"{action.option_strings[0]} {name}")
-        return " ".join(["%(prog)s", *needed, "[flags]; --help lists the flags"])
+METAVARS = {int: "N", float: "NUMBER", str: "TEXT"}
+"""What stands for the value of a flag, by its type."""
 
 
 class _Preset(argparse.Action):
@@ -74,7 +30,9 @@ class _Preset(argparse.Action):
         namespace.config, namespace.config_is_given = values, True
 
 
-def add_config_flags(parser: argparse.ArgumentParser, *, preset: str) -> None:
+def add_config_flags(
+    parser: FlagParser, *, preset: str, defaults: Defaults | None = None, from_checkpoint: bool = False
+) -> None:
     """Adds `--config`, `--model` and a flag for each field of each section. Absent flags leave the preset's value.
 
     The parsed `config_is_given` says whether the user named a preset.
@@ -82,24 +40,29 @@ def add_config_flags(parser: argparse.ArgumentParser, *, preset: str) -> None:
     Args:
         parser: parser of the command.
         preset: preset that the flags start from without `--config`; the help shows its values.
+        defaults: what the flags start from without `--config`, where it is not quite that preset.
+        from_checkpoint: whether settings of a checkpoint come before those of the preset; the help says so.
     """
     presets = "; ".join(f"{name}: {text}" for name, text in ABOUT.items())
     parser.set_defaults(config_is_given=False)
+    parser.defaults = defaults or Defaults(PRESETS[preset], f"preset {preset} (--config): {ABOUT[preset]}")
+    parser.from_checkpoint = from_checkpoint
     parser.add_argument(
         "--config",
         action=_Preset,
         default=preset,
         choices=sorted(PRESETS),
-        help=f"preset that the flags start from; by default {preset}, whose values are in brackets below ({presets})",
+        help=f"preset that the flags start from; by default {preset} ({presets})",
     )
     parser.add_argument(
         "--model", choices=sorted(MODELS), help="size of the model; replaces the preset's model section"
     )
     parser.epilog = "Every flag may have its section before its name: --ppo.learning_rate is --learning_rate."
     for section_field in dataclasses.fields(TrainConfig):
-        section = getattr(PRESETS[preset], section_field.name)
+        section = typing.get_type_hints(TrainConfig)[section_field.name]
         group = parser.add_argument_group(section_field.name, section.__doc__)
         for field in dataclasses.fields(section):
+            parser.settings_of[field.name] = section_field.name
             _add_flag(group, section_field.name, section, field)
 
 
@@ -167,27 +130,20 @@ def config_or_exit(
         parser.error(str(error))
 
 
-def _add_flag(group: Any, section_name: str, section: Any, field: dataclasses.Field[Any]) -> None:
+def _add_flag(group: Any, section_name: str, section: type, field: dataclasses.Field[Any]) -> None:
     """Adds `--name` and, hidden from the help, `--section.name`. A bool also gets their forms with `no_` and `no-`."""
-    hint = typing.get_type_hints(type(section))[field.name]
+    hint = typing.get_type_hints(section)[field.name]
     settings: dict[str, Any] = {"dest": field.name, "default": None}
     if hint is bool:
         settings |= {"action": "store_const", "const": True}
     elif typing.get_origin(hint) is tuple:
         settings |= {"nargs": "+", "metavar": "NAME"}
     else:
-        settings |= {"type": hint, "choices": field.metadata["choices"]}
-    help_text = f"{field.metadata['help']} ({_shown(getattr(section, field.name))})"
-    for prefix, text in (("--", help_text), (f"--{section_name}.", argparse.SUPPRESS)):
+        choices = field.metadata["choices"]
+        settings |= {"type": hint, "choices": choices, "metavar": None if choices else METAVARS[hint]}
+    for prefix, text in (("--", field.metadata["help"]), (f"--{section_name}.", argparse.SUPPRESS)):
         group.add_argument(prefix + field.name, help=text, **settings)
         if hint is bool:
             negated = (f"{prefix}no_{field.name}", f"{prefix}no-{field.name}")
-            off = None if text == help_text else text
+            off = argparse.SUPPRESS if text == argparse.SUPPRESS else f"turn off --{field.name}"
             group.add_argument(*negated, help=off, **{**settings, "const": False})
-
-
-def _shown(value: Any) -> str:
-    """Returns a value as the help shows it."""
-    if isinstance(value, bool):
-        return "on" if value else "off"
-    return " ".join(value) if isinstance(value, tuple) else str(value)

@@ -1,0 +1,100 @@
+"""The parsers of the commands that look at runs and at what they have stored."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+from chunk_ppo_ros.config.flags import FlagParser, command_line
+
+RUN_HELP = "folder of the run, such as runs/mine, or its name below runs/"
+CHECKPOINTS_HELP = "folder of the run's checkpoints; else checkpoints/RUN, beside the folder of the runs"
+STORE_ACTIONS = ("list", "verify", "prune", "export")
+ARMS = ("left", "right")
+
+
+def report_parser() -> FlagParser:
+    """Returns the parser of `report`."""
+    parser = FlagParser(
+        prog=command_line("report"),
+        description="Writes the page and the plot of a run, whether it has ended, was stopped or still runs.",
+        examples=((command_line("report mine"), "writes the page, the summary and the plot into runs/mine"),),
+    )
+    parser.add_argument("run", help=RUN_HELP)
+    return parser
+
+
+def replay_updates_parser() -> FlagParser:
+    """Returns the parser of `replay-updates`."""
+    parser = FlagParser(
+        prog=command_line("replay-updates"),
+        description=(
+            "Makes the updates of a run again from its stored transitions, and compares the weights to the bit.\n\n"
+            "It begins at the oldest checkpoint from which all transitions are still stored. Each later checkpoint "
+            "that was kept must have the same bits: parameters, optimizer, novelty and counters. Nothing is written. "
+            "The exit status is 1 where weights differ."
+        ),
+        examples=((command_line("replay-updates mine"), "prints one line with what was compared"),),
+    )
+    parser.add_argument("run", help=RUN_HELP)
+    _add_checkpoints(parser)
+    return parser
+
+
+def store_parser() -> FlagParser:
+    """Returns the parser of `store`."""
+    parser = FlagParser(
+        prog=command_line("store"),
+        description=(
+            "Looks at what a run has stored, removes what was trained on, and writes it as bags. The exit status of "
+            "`verify` is 1 where something is damaged."
+        ),
+        examples=(
+            (command_line("store list mine"), "says what is stored of the run mine, and how large it is"),
+            (command_line("store verify mine"), "reads everything and checks it"),
+            (command_line("store export mine --to bags/mine"), "writes the transitions as bags"),
+        ),
+    )
+    parser.add_argument("action", choices=STORE_ACTIONS, help="what to do: list, verify, prune or export")
+    parser.add_argument("run", help=RUN_HELP)
+    _add_checkpoints(parser, before="for prune: ")
+    parser.add_argument(
+        "--max_disk", type=float, dest="size", help="for prune: size that the transitions may have, GiB"
+    )
+    parser.add_argument("--to", default="", help="for export: folder to write, which must not exist")
+    return parser
+
+
+def rollback_parser() -> FlagParser:
+    """Returns the parser of `rollback`."""
+    parser = FlagParser(
+        prog=command_line("rollback"),
+        description="Takes a stopped run back to one of its checkpoints. Later checkpoints are set aside, not deleted.",
+        examples=((command_line("rollback mine --to step_20"), "the run then goes on from step_20 by --resume"),),
+    )
+    parser.add_argument("run", help=RUN_HELP)
+    parser.add_argument("--to", required=True, help="name of the checkpoint, such as step_20")
+    _add_checkpoints(parser)
+    parser.add_argument(
+        "--leave_out",
+        action="store_true",
+        help="never train on the transitions that the undone weights have sampled; take this where settings change",
+    )
+    return parser
+
+
+def command_stream_parser() -> FlagParser:
+    """Returns the parser of `command-stream`."""
+    parser = FlagParser(
+        prog=command_line("command-stream"),
+        description="Measures and draws how evenly robot_node commanded the robot in a recorded run.",
+        examples=((command_line("command-stream runs/mine/bag"), "writes a picture and percentiles beside the bag"),),
+    )
+    parser.add_argument("bag", type=Path, help="a recording of a run in real time, such as runs/mine/bag")
+    parser.add_argument("--out", type=Path, help="folder for the results (the folder that holds the recording)")
+    parser.add_argument("--side", choices=ARMS, default="left", help="the arm (left)")
+    parser.add_argument("--rate", type=float, default=50.0, help="robot.control_rate of the run, Hz (50)")
+    return parser
+
+
+def _add_checkpoints(parser: FlagParser, *, before: str = "") -> None:
+    parser.add_argument("--checkpoints", dest="checkpoint_folder", default="", help=f"{before}{CHECKPOINTS_HELP}")

@@ -1,0 +1,19 @@
+"""Says which names are like a misspelt one."""
+
+from __future__ import annotations
+
+import difflib
+from collections.abc import Iterable
+
+
+def nearest(name: str, known: Iterable[str], *, most: int = 2) -> list[str]:
+    """Returns the known names that are most like a misspelt one, at most `most`, the nearest first."""
+    names = list(known)
+    near = difflib.get_close_matches(name, names, n=most)
+    return near or [other for other in names if name and other.startswith(name)][:most]
+
+
+def did_you_mean(name: str, known: Iterable[str], *, otherwise: str = "") -> str:
+    """Returns "; did you mean A or B?", or `otherwise` where nothing is like the name."""
+    near = nearest(name, known)
+    return f"; did you mean {' or '.join(near)}?" if near else otherwise
