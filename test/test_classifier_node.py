@@ -119,7 +119,7 @@ def test_a_chunk_is_judged_once_and_the_judgment_repeated_until_its_outcome_is_k
     assert all(reward == judged for reward in rig.rewards)
     outcomes = rig.create_publisher(ChunkOutcome, "chunk_outcome", qos.RELIABLE)
     graph.until(outcomes.get_subscription_count)
-    outcomes.publish(ChunkOutcome(header=header_of(50)))
+    outcomes.publish(ChunkOutcome(header=header_of(50), run_id="run", sender="robot_7"))
     graph.spin(0.5)
     rig.rewards.clear()
     graph.spin(4.5)  # It would be repeated after at most four seconds.

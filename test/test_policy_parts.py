@@ -20,7 +20,7 @@ from chunk_ppo_ros.agent.next_step.stored_rollout import StoredRollout
 from chunk_ppo_ros.config import PRESETS, TrainConfig
 from chunk_ppo_ros.core.counter_file import CounterFile
 from chunk_ppo_ros.core.execution import ExecutionResult, Status
-from chunk_ppo_ros.core.types import ChunkId
+from chunk_ppo_ros.core.types import DEFAULT_SENDER, ChunkId
 from chunk_ppo_ros.nodes.common.worker import Failed, Succeeded
 from chunk_ppo_ros.nodes.policy import actor_store, peer_monitor, policy_loader, sensors
 from chunk_ppo_ros.nodes.policy.peer_monitor import PeerMonitor
@@ -528,18 +528,22 @@ def facts(node: FakeNode, tmp_path: pathlib.Path) -> Facts:
 
 
 def test_chunks_that_do_not_count_are_told_until_one_counts(facts: Facts) -> None:
-    outcome = msg.ChunkOutcome(run_id="run", sequence_number=4, valid=False, message="REFUSED: too far")
+    outcome = msg.ChunkOutcome(
+        run_id="run", sender=DEFAULT_SENDER, sequence_number=4, valid=False, message="REFUSED: too far"
+    )
     facts.hear("chunk_outcome", msg.ChunkOutcome(run_id="other", valid=False, message="of another run"))
     assert (facts.num_changes, facts.node.take_lines()) == (0, [])
     for _ in range(2):
         facts.hear("chunk_outcome", outcome)
     assert facts.num_changes == 2
     assert facts.node.take_lines() == [("warning", "chunk 4 does not count: REFUSED: too far")]
-    facts.hear("chunk_outcome", msg.ChunkOutcome(run_id="run", sequence_number=5, valid=True))
+    facts.hear("chunk_outcome", msg.ChunkOutcome(run_id="run", sender=DEFAULT_SENDER, sequence_number=5, valid=True))
     assert facts.node.take_lines() == [("info", "the robot executes chunks again")]
-    facts.hear("transition_ack", msg.TransitionAck(run_id="other"))
+    facts.hear("transition_ack", msg.TransitionAck(run_id="other", sender=DEFAULT_SENDER))
+    facts.hear("transition_ack", msg.TransitionAck(run_id="run", sender="robot_1"))
+    facts.hear("chunk_outcome", msg.ChunkOutcome(run_id="run", sender="robot_1", sequence_number=5))
     assert facts.num_changes == 3
-    facts.hear("transition_ack", msg.TransitionAck(run_id="run"))
+    facts.hear("transition_ack", msg.TransitionAck(run_id="run", sender=DEFAULT_SENDER))
     assert facts.num_changes == 4
 
 
@@ -609,7 +613,9 @@ def test_a_chunk_that_was_refused_because_a_human_drives_holds_the_policy_until_
     assert isinstance(step, SampleChunk)
     facts.facts.state.chunk_sent(step, stamp=SECOND)
     reason = "REFUSED: a human drives the robot; hand it back by the service takeover with data: false"
-    outcome = msg.ChunkOutcome(header=header_of(SECOND), run_id="run", sequence_number=0, valid=False, message=reason)
+    outcome = msg.ChunkOutcome(
+        header=header_of(SECOND), run_id="run", sender=DEFAULT_SENDER, sequence_number=0, valid=False, message=reason
+    )
     facts.hear("chunk_outcome", outcome)
     assert facts.facts.state.next_step() == Hold("a human takes over")
     facts.hear("takeover_state", msg.TakeoverState(header=header_of(SECOND - 5), human=True))
@@ -700,7 +706,7 @@ def test_the_value_of_a_new_scene_is_not_sent_after_an_interrupted_episode(facts
     step = facts.facts.state.next_step()
     assert isinstance(step, SampleChunk)
     facts.facts.state.chunk_sent(step)
-    outcome = msg.ChunkOutcome(run_id="run", sequence_number=0, valid=True, truncated=True)
+    outcome = msg.ChunkOutcome(run_id="run", sender=DEFAULT_SENDER, sequence_number=0, valid=True, truncated=True)
     facts.hear("chunk_outcome", outcome)
     assert isinstance(facts.facts.state.next_step(), Bootstrap)
     ended, interrupted = msg.EpisodeEvent.ENDED, msg.EpisodeEvent.INTERRUPTED

@@ -76,6 +76,26 @@ def test_the_usual_node_takes_a_topic_over(topic: Topic) -> None:
     assert topic.send("reward_node") and not topic.send("one")
 
 
+def test_nobody_takes_the_place_of_the_usual_node_while_it_is_dead(topic: Topic) -> None:
+    topic.show("reward_node", "attacker")
+    assert topic.send("reward_node")
+    topic.show("attacker")
+    topic.wait()
+    assert not topic.send("attacker")
+    topic.show("attacker", "reward_node")
+    topic.wait()
+    assert topic.send("reward_node")
+
+
+def test_a_message_that_is_sent_once_is_used_though_its_node_is_not_known_yet() -> None:
+    topic = Topic("episode_event")
+    topic.show("_NODE_NAME_UNKNOWN_", "reward_node")
+    assert topic.send("_NODE_NAME_UNKNOWN_") and topic.send("reward_node")
+    topic.show("attacker", "reward_node")
+    topic.wait()
+    assert not topic.send("attacker")
+
+
 def test_a_node_that_was_started_anew_goes_on(topic: Topic) -> None:
     topic.node.gids = {"reward_node": b"old"}
     topic.show("reward_node")

@@ -14,6 +14,7 @@ from rclpy.serialization import serialize_message
 
 from chunk_ppo_ros.config import RobotConfig
 from chunk_ppo_ros.core.execution import Status
+from chunk_ppo_ros.core.types import DEFAULT_SENDER
 from chunk_ppo_ros.data.store import StoreLocked
 from chunk_ppo_ros.nodes.common import outbox
 from chunk_ppo_ros.nodes.common.conditions import Conditions
@@ -34,6 +35,7 @@ class Robot:
 
     def __init__(self, clock: SteadyClock, folder: pathlib.Path) -> None:
         self.node, self.clock, self.run_id = FakeNode(), clock, "run"
+        self.node.present["chunk_outcome"] = ["reward_node"]
         trust = TrustRule.of(RobotConfig(), simulated=True)
         self.player = ChunkPlayer(RobotConfig(), state_timeout=0.5, states_on_demand=False, trust=trust)
         self.results = ResultPublisher(
@@ -82,10 +84,12 @@ class Robot:
         """Waits until the thread of the store has stored what waits, and publishes nothing."""
         self.results.close()
 
-    def outcome(self, stamp: int) -> None:
-        """Has reward_node publish the outcome of a chunk."""
-        outcome = msg.ChunkOutcome(header=header_of(stamp), run_id="run")
-        self.node.subscribers["chunk_outcome"](serialize_message(outcome))
+    def outcome(
+        self, stamp: int, *, node: str = "reward_node", run_id: str = "run", sender: str = DEFAULT_SENDER
+    ) -> None:
+        """Has a node publish the outcome of a chunk."""
+        outcome = msg.ChunkOutcome(header=header_of(stamp), run_id=run_id, sender=sender)
+        self.node.subscribers["chunk_outcome"](serialize_message(outcome), node)
 
     def repeated(self) -> list[int]:
         """Returns what is published when a minute has passed."""
@@ -170,6 +174,28 @@ def test_a_result_of_an_executed_chunk_is_stored_and_repeated_until_its_outcome_
     assert robot.repeated() == [5]
     robot.outcome(5)
     assert robot.repeated() == []
+
+
+@pytest.mark.parametrize(
+    "outcome",
+    [{"node": "attacker"}, {"run_id": "another run"}, {"sender": "robot_1"}],
+    ids=["of another node", "of another run", "of another robot"],
+)
+def test_only_the_outcome_of_this_runs_reward_node_settles_a_result(robot: Robot, outcome: dict[str, str]) -> None:
+    robot.node.present["chunk_outcome"] = ["attacker", "reward_node"]
+    robot.play(5)
+    assert robot.wait() == [5]
+    robot.outcome(5, **outcome)
+    assert robot.repeated() == [5]
+    robot.outcome(5)
+    assert robot.repeated() == []
+
+
+def test_bytes_that_are_no_outcome_settle_nothing(robot: Robot) -> None:
+    robot.play(5)
+    assert robot.wait() == [5]
+    robot.node.subscribers["chunk_outcome"](bytes(12), "reward_node")
+    assert robot.repeated() == [5]
 
 
 def test_a_result_is_not_published_before_it_is_stored(robot: Robot, monkeypatch: pytest.MonkeyPatch) -> None:

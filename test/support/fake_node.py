@@ -92,7 +92,8 @@ class FakeNode:
     Attributes:
         lines: what is logged, as (level, text).
         publishers: the publishers by topic.
-        subscribers: what is called with the messages of a topic, by topic.
+        subscribers: what is called with the messages of a topic, by topic. Where the node wants to know who sends, the
+            name of the sender may be given too.
         clients: the clients by service.
         timers: the timers, in the order in which they were made.
         present: the names of the nodes that publish on a topic, by topic; the graph shows them with this name as id.
@@ -104,7 +105,7 @@ class FakeNode:
     def __init__(self) -> None:
         self.lines: list[tuple[str, str]] = []
         self.publishers: dict[str, FakePublisher] = {}
-        self.subscribers: dict[str, Callable[[Any], None]] = {}
+        self.subscribers: dict[str, Callable[..., None]] = {}
         self.clients: dict[str, FakeClient] = {}
         self.services: dict[str, Callable[[Any, Any], Any]] = {}
         self.present: dict[str, list[str]] = {}
@@ -147,7 +148,9 @@ class FakeNode:
         self, kind: type, topic: str, on_message: Callable[[Any], None], profile: Any, *, raw: bool = False
     ) -> None:
         if isinstance(on_message, WithOrigin):
-            self.subscribers[topic] = lambda message: on_message(message, {"source_timestamp": time.time_ns()})
+            self.subscribers[topic] = lambda message, publisher="": on_message(
+                message, {"source_timestamp": time.time_ns(), "publisher_gid": {"data": publisher.encode()}}
+            )
         else:
             self.subscribers[topic] = on_message
 

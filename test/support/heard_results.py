@@ -19,6 +19,8 @@ def hear_results(node: Node, results: list[ExecutionResult]) -> None:
         if stamp not in known:
             known.add(stamp)
             results.append(result)
-        outcomes.publish(ChunkOutcome(header=result.header, run_id=result.run_id, execution=result))
+        outcomes.publish(
+            ChunkOutcome(header=result.header, run_id=result.run_id, sender=result.sender, execution=result)
+        )
 
     topics.EXECUTION_RESULT.create_subscription(node, on_result)

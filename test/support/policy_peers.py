@@ -9,6 +9,7 @@ from std_msgs.msg import Bool
 from trajectory_msgs.msg import JointTrajectory
 
 from chunk_ppo_ros.core.execution import ExecutionResult, Status
+from chunk_ppo_ros.core.types import DEFAULT_SENDER
 from chunk_ppo_ros.nodes.wire import conversions, qos
 from chunk_ppo_ros.nodes.wire.arrays import header_of, time_from_ns
 from chunk_ppo_ros.nodes.wire.sensors import image_messages, joints
@@ -73,6 +74,7 @@ class PolicyPeers(Peer):
             msg.ChunkOutcome(
                 header=chunk.header,
                 run_id=chunk.run_id,
+                sender=chunk.sender,
                 sequence_number=chunk.sequence_number,
                 execution=msg.ExecutionResult(end=time_from_ns(end), num_steps=num_steps),
                 valid=valid,
@@ -104,4 +106,4 @@ class PolicyPeers(Peer):
 
     def acknowledge(self, number, num_accepted, *, version=0):
         fields = {"sequence_number": number, "policy_version": version, "num_accepted": num_accepted}
-        self._acks.publish(msg.TransitionAck(run_id="run", num_required=4, **fields))
+        self._acks.publish(msg.TransitionAck(run_id="run", sender=DEFAULT_SENDER, num_required=4, **fields))

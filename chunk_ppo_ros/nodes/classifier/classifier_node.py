@@ -74,8 +74,9 @@ class ClassifierNode(Node):
         self._reports = ReportOutbox(self, topics.TASK_REWARD, folder, self._conditions, on_open=self._on_open)
         self._reports.open()
         self._made = True
-        subscribe(self, self._conditions, topics.EPISODE_EVENT, self._on_event)
-        subscribe(self, self._conditions, topics.EXECUTION_RESULT, self._on_result)
+        only_from_one = self._reports.guard.only_from_one
+        subscribe(self, self._conditions, topics.EPISODE_EVENT, self._on_event, note_sender=only_from_one)
+        subscribe(self, self._conditions, topics.EXECUTION_RESULT, self._on_result, note_sender=only_from_one)
         profile = qos.SENSOR_LOCKSTEP if config.env.is_lockstep else qos.SENSOR
         self._readers = {
             camera: CameraReader(

@@ -12,6 +12,7 @@ from pathlib import Path
 from typing import NoReturn
 
 from chunk_ppo_msgs import msg
+from rclpy.clock import Clock, ClockType
 from rclpy.duration import Duration
 from rclpy.executors import SingleThreadedExecutor
 from rclpy.node import Node
@@ -25,6 +26,7 @@ from chunk_ppo_ros.evaluation.deployment.results import DeploymentResult, Rate
 from chunk_ppo_ros.evaluation.deployment.run_file import DeployedRun
 from chunk_ppo_ros.nodes.common import condition_table
 from chunk_ppo_ros.nodes.common.conditions import Conditions
+from chunk_ppo_ros.nodes.common.peers.publisher_guard import LOOK_PERIOD, PublisherGuard
 from chunk_ppo_ros.nodes.common.runner import EndOfRun, run_node
 from chunk_ppo_ros.nodes.common.subscriptions import subscribe
 from chunk_ppo_ros.nodes.deployment.episode_follower import EpisodeFollower
@@ -59,8 +61,13 @@ class DeploymentNode(Node):
         self._conditions = Conditions(self)
         self._versions = topics.POLICY_VERSION.create_publisher(self)
         self._acknowledgments = topics.TRANSITION_ACK.create_publisher(self)
-        subscribe(self, self._conditions, topics.EPISODE_EVENT, self._on_episode_event)
-        subscribe(self, self._conditions, topics.TRANSITION, self._on_transition)
+        guard = PublisherGuard(self, self._conditions)
+        self.create_timer(LOOK_PERIOD, guard.watch, clock=Clock(clock_type=ClockType.STEADY_TIME))
+        for topic, on_message in (
+            (topics.EPISODE_EVENT, self._on_episode_event),
+            (topics.TRANSITION, self._on_transition),
+        ):
+            subscribe(self, self._conditions, topic, on_message, note_sender=guard.only_from_one)
         self.get_logger().info(f"run {self._run.run_id} in {self._folder}: {self._progress()}")
         if self._plan.is_complete(self._records):  # It was stopped after its last episode, or is asked for again.
             self._end()

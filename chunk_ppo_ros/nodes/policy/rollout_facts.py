@@ -13,6 +13,7 @@ from chunk_ppo_ros.agent.next_step.refusals import Refusals
 from chunk_ppo_ros.agent.next_step.rollout_state import RolloutState
 from chunk_ppo_ros.agent.next_step.stored_rollout import StoredRollout
 from chunk_ppo_ros.core.execution import HUMAN_DRIVES, ExecutionResult
+from chunk_ppo_ros.core.types import DEFAULT_SENDER
 from chunk_ppo_ros.nodes.common import condition_table
 from chunk_ppo_ros.nodes.common.peers.presence import PresenceWatch
 from chunk_ppo_ros.nodes.common.peers.publisher_guard import PublisherGuard
@@ -68,16 +69,17 @@ class RolloutFacts:
         self._action_dim = action_dim
         self._peek = peek
         self._on_change = on_change
-        subscribe(node, node, topics.EPISODE_EVENT, self._on_episode_event)
         self.guard = PublisherGuard(node, node)
         for topic, on_message in (
+            (topics.EPISODE_EVENT, self._on_episode_event),
             (topics.CHUNK_OUTCOME, self._on_chunk_outcome),
             (topics.TRANSITION_ACK, self._on_transition_ack),
             (topics.REPEATED_ACK, self._on_repeated_ack),
         ):
             subscribe(node, node, topic, on_message, note_sender=self.guard.only_from_one)
         subscribe(node, node, topics.TAKEOVER_STATE, self._on_takeover_state)
-        topics.EXECUTION_RESULT.create_subscription(node, self._on_result)
+        on_result = self.guard.only_from_one(topics.EXECUTION_RESULT.name, self._on_result)
+        topics.EXECUTION_RESULT.create_subscription(node, on_result)
         topics.ROBOT_ACTIVE.create_subscription(node, self._on_robot_active)
         self._referee = PresenceWatch(node, [topics.EPISODE_EVENT.name])
 
@@ -120,8 +122,12 @@ class RolloutFacts:
             self.state.episode_paused(message.episode, prompt=prompt, paused=paused, stamp=stamp)
         self._on_change()
 
+    def _is_of_this_robot(self, message: msg.ChunkOutcome | msg.TransitionAck) -> bool:
+        """Returns whether a message is about a chunk of this node. Robots of one run have the same numbers."""
+        return (message.run_id, message.sender) == (self.state.progress.run_id, DEFAULT_SENDER)
+
     def _on_chunk_outcome(self, message: msg.ChunkOutcome) -> None:
-        if message.run_id != self.state.progress.run_id:
+        if not self._is_of_this_robot(message):
             return
         refused = not message.valid and message.execution.status == msg.ExecutionResult.REFUSED
         self.refusals.note(refused=refused, now=time.monotonic())
@@ -145,7 +151,7 @@ class RolloutFacts:
         self._on_change()
 
     def _on_transition_ack(self, message: msg.TransitionAck) -> None:
-        if message.run_id != self.state.progress.run_id:
+        if not self._is_of_this_robot(message):
             return
         if message.status != msg.TransitionAck.RETRY:
             self._store.settle(message.sequence_number)
@@ -160,7 +166,7 @@ class RolloutFacts:
 
     def _on_repeated_ack(self, message: msg.TransitionAck) -> None:
         """Takes an answer that trainer_node gave before. Its counts are old."""
-        if message.run_id == self.state.progress.run_id and message.status != msg.TransitionAck.RETRY:
+        if self._is_of_this_robot(message) and message.status != msg.TransitionAck.RETRY:
             self._store.settle(message.sequence_number)
             self.state.settled(message.sequence_number)
             self._on_change()

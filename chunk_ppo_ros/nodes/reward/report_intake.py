@@ -35,7 +35,8 @@ class ReportIntake:
         outcomes: publishes how chunks ended, again where a report on a chunk comes again.
         log: stores what is decided.
         on_report: is called after each report about a chunk, because the chunk may be complete then.
-        guard: leaves out the rewards of a source that come from another node than its own; None makes one.
+        guard: leaves out the results of other nodes than robot_node, and the rewards of a source that come from another
+            node than its own; None makes one.
     """
 
     def __init__(
@@ -57,7 +58,8 @@ class ReportIntake:
         self._outcomes = outcomes
         self._guard = guard or PublisherGuard(node, conditions)
         self._on_report = on_report
-        topics.EXECUTION_RESULT.create_subscription(node, log.whole_call(self._on_result))
+        on_result = self._guard.only_from_one(topics.EXECUTION_RESULT.name, log.whole_call(self._on_result))
+        topics.EXECUTION_RESULT.create_subscription(node, on_result)
         topics.TASK_REWARD.create_subscription(node, WithOrigin(log.whole_call(self._on_reward)))
         subscribe(node, conditions, topics.TAKEOVER_STATE, log.whole_call(self._on_takeover_state))
         topics.HUMAN_FEEDBACK.create_subscription(node, log.whole_call(self._on_feedback))

@@ -12,13 +12,14 @@ from __future__ import annotations
 
 import functools
 import time
-from collections.abc import Sequence
-from typing import NoReturn
+from collections.abc import Callable, Sequence
+from typing import Any, NoReturn
 
 from chunk_ppo_ros.config import TrainConfig
 from chunk_ppo_ros.nodes.common.conditions import Conditions
 from chunk_ppo_ros.nodes.common.operator_calls import OperatorCalls
 from chunk_ppo_ros.nodes.common.peers.foreign_publishers import ForeignPublishers
+from chunk_ppo_ros.nodes.common.peers.message_origin import WithOrigin
 from chunk_ppo_ros.nodes.common.runner import run_node
 from chunk_ppo_ros.nodes.robot.backend_diagnostics import backend_status
 from chunk_ppo_ros.nodes.robot.between_episodes.prepare_service import serve_preparation
@@ -146,7 +147,7 @@ class RobotNode(MotionLifecycle):
             self._conditions,
             is_real=config.env.is_real,
             confirm_start=config.robot.confirm_start,
-            note_sender=self._intruders.on_message,
+            note_sender=self._note_sender_of_events,
             on_event=self._on_event,
             on_reset=self._results.note_reset,
         )
@@ -206,6 +207,10 @@ class RobotNode(MotionLifecycle):
         )
 
         TorqueOff(self, calls, self._player, self._backend, sleep_pose=lambda: sleep_pose_of(self._backend))
+
+    def _note_sender_of_events(self, topic: str, then: Callable[[Any], None]) -> WithOrigin:
+        """Notes who sends episode events, and uses those of reward_node alone. Others would drop stored results."""
+        return self._intruders.on_message(topic, self._results.guard.only_from_one(topic, then))
 
     def _unready_for_scripted_motion(self) -> str:
         """Returns why no scripted motion may begin, beside the reasons of the player, or an empty string."""

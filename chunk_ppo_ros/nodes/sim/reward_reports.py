@@ -39,6 +39,7 @@ class RewardReports:
     Attributes:
         rewards: adds up the steps.
         started: the time at which this process began to simulate, ns. It knows no chunk of before.
+        guard: leaves out what other nodes than the right ones say. sim_node uses it for the topics of these reports.
     """
 
     def __init__(self, node: Node, folder: Path, conditions: Conditions) -> None:
@@ -48,6 +49,7 @@ class RewardReports:
         self._logger = node.get_logger()
         self._answered: collections.OrderedDict[int, None] = collections.OrderedDict()
         self._outbox = ReportOutbox(node, topics.TASK_REWARD, folder, conditions, on_open=self._on_open)
+        self.guard = self._outbox.guard
         self._outbox.open()
 
     @property

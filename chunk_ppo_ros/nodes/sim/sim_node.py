@@ -98,8 +98,9 @@ class SimNode(Node):
         self._commands = source = make_command_source(self, config, self._on_target)
         starter = None if self._is_mirror else EpisodeStarter(self, is_robot_ready=lambda: source.is_ready)
         self._starter = starter
-        subscribe(self, conditions, topics.EXECUTION_RESULT, self._on_result)
-        subscribe(self, conditions, topics.EPISODE_EVENT, self._on_event)
+        only_from_one = self._reports.guard.only_from_one
+        subscribe(self, conditions, topics.EXECUTION_RESULT, self._on_result, note_sender=only_from_one)
+        subscribe(self, conditions, topics.EPISODE_EVENT, self._on_event, note_sender=only_from_one)
 
     def _create_timers(self, config: TrainConfig) -> None:
         steady = Clock(clock_type=ClockType.STEADY_TIME)

@@ -6,6 +6,7 @@ from collections.abc import Callable
 
 from chunk_ppo_msgs import msg
 
+from chunk_ppo_ros.nodes.common.peers.publisher_guard import PublisherGuard
 from chunk_ppo_ros.nodes.common.subscriptions import subscribe
 from chunk_ppo_ros.nodes.common.worker_node import WorkerNode
 from chunk_ppo_ros.nodes.wire import topics
@@ -19,17 +20,23 @@ class EpisodeReports:
 
     Args:
         node: the node that subscribes and reports the conditions.
+        guard: leaves out the ends that other nodes than reward_node tell of.
         run_id: returns the run of the node, or an empty string while it has none.
         on_end: is called with the end of each episode of the run.
     """
 
     def __init__(
-        self, node: WorkerNode, *, run_id: Callable[[], str], on_end: Callable[[msg.EpisodeEvent], None]
+        self,
+        node: WorkerNode,
+        guard: PublisherGuard,
+        *,
+        run_id: Callable[[], str],
+        on_end: Callable[[msg.EpisodeEvent], None],
     ) -> None:
         self._run_id = run_id
         self._on_end = on_end
         self._early: list[msg.EpisodeEvent] = []
-        subscribe(node, node, topics.EPISODE_EVENT, self._on_event)
+        subscribe(node, node, topics.EPISODE_EVENT, self._on_event, note_sender=guard.only_from_one)
 
     def hand_on(self) -> None:
         """Hands on the ends of episodes that were kept, because the node has a run now."""

@@ -16,6 +16,7 @@ from rclpy.executors import SingleThreadedExecutor
 
 from chunk_ppo_ros.core.metrics import Metrics
 from chunk_ppo_ros.nodes.common import condition_table
+from chunk_ppo_ros.nodes.common.peers.publisher_guard import PublisherGuard
 from chunk_ppo_ros.nodes.common.progress_bars import RolloutBar
 from chunk_ppo_ros.nodes.common.runner import EndOfRun, run_node
 from chunk_ppo_ros.nodes.common.worker import Failed, Outcome, Succeeded
@@ -60,12 +61,14 @@ class TrainerNode(WorkerNode):
             on_set_aside=self._on_set_aside,
             on_saved=self._on_saved,
         )
-        self._episodes = EpisodeReports(self, run_id=lambda: self._run_id, on_end=self._on_episode_end)
+        self._guard = PublisherGuard(self, self)
+        self._episodes = EpisodeReports(self, self._guard, run_id=lambda: self._run_id, on_end=self._on_episode_end)
         self._set_aside = SetAside(self.config.run.folder / "store")
-        self._receiver = TransitionReceiver(
+        TransitionReceiver(
             self,
             self._acknowledger,
             self._set_aside,
+            self._guard,
             run=lambda: self._run,
             before_answer=self._announce_count,
             on_accepted=self._on_accepted,
@@ -204,8 +207,8 @@ class TrainerNode(WorkerNode):
             self._start_rollout(run)
 
     def watch(self) -> None:
-        """Looks whether other nodes publish transitions, and tries again to save an update that could not be saved."""
-        self._receiver.watch()
+        """Looks whether foreign nodes are gone, and tries again to save an update that could not be saved."""
+        self._guard.watch()
         if self._run is not None:
             self._updates.save_again(self._run)
 

@@ -54,11 +54,19 @@ class ForeignPublishers:
         return "; ".join(self._found.values())
 
     def on_message(self, topic: str, then: Callable[[Any], None]) -> WithOrigin:
-        """Returns the callback of a subscription, which notes who sends and calls `then` with each message."""
+        """Returns the callback of a subscription, which notes who sends and calls `then` with each message.
+
+        Args:
+            topic: the name of the topic.
+            then: is called with each message, and a `WithOrigin` also with who sent it.
+        """
 
         def take(message: Any, origin: MessageOrigin) -> None:
             self._note_sender(topic, origin.publisher)
-            then(message)
+            if isinstance(then, WithOrigin):
+                then.take(message, origin)
+            else:
+                then(message)
 
         return WithOrigin(take)
 

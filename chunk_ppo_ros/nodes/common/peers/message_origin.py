@@ -37,10 +37,11 @@ class WithOrigin:
     )
 
     def __init__(self, on_message: Callable[[Any, MessageOrigin], None]) -> None:
-        self._on_message = on_message
+        self.take = on_message
+        """Takes a message and its origin."""
 
     def __call__(self, *received: Any) -> None:
         """Takes a message with what rclpy knows of it."""
         message, info = received[0] if len(received) == 1 else received
         publisher = bytes(info.get("publisher_gid", {}).get("data", b""))
-        self._on_message(message, MessageOrigin(publisher, info["source_timestamp"]))
+        self.take(message, MessageOrigin(publisher, info["source_timestamp"]))

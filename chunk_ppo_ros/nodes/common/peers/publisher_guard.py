@@ -23,13 +23,17 @@ USUAL_NODES = {
     topics.ACTION_CHUNK.name: ("policy_node",),
     topics.BOOTSTRAP.name: ("policy_node",),
     topics.CHUNK_OUTCOME.name: ("reward_node",),
+    topics.EPISODE_EVENT.name: ("reward_node",),
+    topics.EXECUTION_RESULT.name: ("robot_node",),
     topics.POLICY_VERSION.name: ("trainer_node", "deployment_node"),
     topics.REPEATED_ACK.name: ("reward_node",),
     topics.TRANSITION.name: ("reward_node",),
     topics.TRANSITION_ACK.name: ("trainer_node", "deployment_node"),
 }
 """The names of the nodes that topics belong to. Where none of them publishes, a topic belongs to the node that sent
-first, as long as it is there."""
+first, as long as it is there. Where one of them has published, nobody takes its place while it is dead."""
+SENT_ONCE = (topics.EPISODE_EVENT.name, topics.EXECUTION_RESULT.name)
+"""The names of topics whose messages are not all repeated. They are used where discovery does not know the node yet."""
 LOOK_PERIOD = 1.0
 """The time for which a look at the publishers of a topic counts, s of the steady clock."""
 
@@ -52,6 +56,7 @@ class PublisherGuard:
         self._names: dict[str, dict[bytes, str]] = {}  # by topic, the node of each publisher at the last look
         self._looked_at: dict[str, float] = {}
         self._owners: dict[tuple[str, str], str] = {}  # by topic and part
+        self._usual: dict[str, str] = {}  # by topic, the usual node that was there last
         self._refused: dict[tuple[str, str], tuple[str, str]] = {}  # by topic and node, the owner and the part
 
     def only_from_one(
@@ -66,7 +71,7 @@ class PublisherGuard:
         """
 
         def take(message: Any, origin: MessageOrigin) -> None:
-            if self.admits(topic, origin):
+            if self.admits(topic, origin, unknown=topic in SENT_ONCE):
                 then(message)
             elif otherwise is not None and (sender := self._look(topic).get(origin.publisher)):
                 otherwise(message, sender)
@@ -112,10 +117,12 @@ class PublisherGuard:
         return known
 
     def _owner(self, topic: str, part: str, present: set[str]) -> str:
-        """Returns the node that a topic belongs to, or an empty string where none is there."""
+        """Returns the node that a topic belongs to, or an empty string where it belongs to none."""
         usual = sorted(name for name in present if name.rpartition("/")[2] in USUAL_NODES.get(topic, ()))
         if usual:
-            return usual[0]
+            self._usual[topic] = usual[0]
+        if topic in self._usual:
+            return self._usual[topic]
         owner = self._owners.get((topic, part), "")
         return owner if owner in present else ""
 

@@ -17,14 +17,15 @@ from rclpy.node import Node
 from rclpy.publisher import Publisher
 
 from chunk_ppo_ros.core.errors import UserError
-from chunk_ppo_ros.core.stamps import stamp_of
 from chunk_ppo_ros.data.store import Key, Store, StoredQueue
 from chunk_ppo_ros.data.store.stored_queue import message_key
 from chunk_ppo_ros.nodes.common import condition_table
 from chunk_ppo_ros.nodes.common.conditions import Conditions
 from chunk_ppo_ros.nodes.common.outbox import Outbox
+from chunk_ppo_ros.nodes.common.peers.publisher_guard import LOOK_PERIOD, PublisherGuard
 from chunk_ppo_ros.nodes.wire import topics
 from chunk_ppo_ros.nodes.wire.arrays import time_to_ns
+from chunk_ppo_ros.nodes.wire.message_head import read_head
 from chunk_ppo_ros.nodes.wire.topics import Topic
 
 MAX_REPORTS = 256
@@ -44,7 +45,8 @@ def key_of_report(message: Any) -> Key:
 class ReportOutbox:
     """Stores the reports of one node, and sends each until the outcome of its chunk is known.
 
-    It is made by the node, and its methods are called by the executor of the node.
+    It is made by the node, and its methods are called by the executor of the node. Only an outcome of the report's run
+    and robot that comes from reward_node settles a report.
 
     Args:
         node: the node that reports.
@@ -54,6 +56,9 @@ class ReportOutbox:
         key_of: returns the identity of a report. Its number is the stamp of the chunk.
         on_open: is called once with the keys of all reports that an earlier process has stored, as far as they are
             still on disk. Some of them may have an outcome since.
+
+    Attributes:
+        guard: leaves out what other nodes than the right ones say. The node may use it for other topics too.
     """
 
     def __init__(
@@ -83,7 +88,10 @@ class ReportOutbox:
         self._found: frozenset[Key] = frozenset()  # what an earlier process has stored
         clock = Clock(clock_type=ClockType.STEADY_TIME)
         self._wake = node.create_timer(0.0, self._on_opened, clock=clock, autostart=False)
-        topics.CHUNK_OUTCOME.create_raw_subscription(node, self._on_outcome)
+        self.guard = PublisherGuard(node, conditions)
+        node.create_timer(LOOK_PERIOD, self.guard.watch, clock=clock)
+        on_outcome = self.guard.only_from_one(topics.CHUNK_OUTCOME.name, self._on_outcome)
+        topics.CHUNK_OUTCOME.create_raw_subscription(node, on_outcome)
 
     @property
     def publisher(self) -> Publisher:
@@ -190,9 +198,13 @@ class ReportOutbox:
             self.put(message, then)
 
     def _on_outcome(self, data: bytes) -> None:
-        stamp = stamp_of(data)
-        for key in [key for key in self._runs if key.number == stamp]:
-            self.drop(key)
+        head = read_head(data)
+        if head is None:
+            return
+        for key, run in list(self._runs.items()):
+            is_same = key.sender in ("", head.sender) and run in ("", head.run_id)  # A source may tell neither.
+            if key.number == head.stamp and is_same:
+                self.drop(key)
 
     def _limit(self) -> None:
         if len(self._runs) > MAX_REPORTS:

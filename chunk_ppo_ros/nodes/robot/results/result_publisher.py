@@ -55,6 +55,9 @@ class ResultPublisher:
         now: returns the ROS time, ns.
         run_id: returns the run that the robot serves, or an empty string while it is not known.
 
+    Attributes:
+        guard: leaves out what other nodes than the right ones say.
+
     Raises:
         StoreLocked: when another robot_node stores its results in the same folder.
     """
@@ -85,7 +88,7 @@ class ResultPublisher:
         self._outbox = ReportOutbox(
             node, topics.EXECUTION_RESULT, folder, conditions, key_of=_key_of, on_open=self._on_open
         )
-        self._publisher = self._outbox.publisher
+        self._publisher, self.guard = self._outbox.publisher, self._outbox.guard
         self._outbox.open()
 
     def note_begun(self) -> None:

@@ -8,8 +8,7 @@ from chunk_ppo_msgs import msg
 from rclpy.serialization import deserialize_message
 
 from chunk_ppo_ros.core.types import ChunkId
-
-_ENCAPSULATION = 4  # bytes before the first field of a serialized message; positions are counted after them
+from chunk_ppo_ros.nodes.wire.message_head import HeadReader
 
 
 def read_transition(raw: bytes) -> msg.Transition:
@@ -32,7 +31,7 @@ def read_id(raw: bytes) -> ChunkId | None:
     and format of its chunk.
     """
     try:
-        return _Head(raw).chunk_id()
+        return _chunk_id(HeadReader(raw))
     except (struct.error, UnicodeDecodeError, IndexError):
         return None
 
@@ -65,35 +64,12 @@ def trained_content(message: msg.Transition) -> tuple[object, ...]:
     )
 
 
-class _Head:
-    """Reads the first fields of a serialized message, which are padded to their own size."""
-
-    def __init__(self, raw: bytes) -> None:
-        self._raw = raw
-        self._order = "<" if raw[1] & 1 else ">"
-        self._position = 0
-
-    def chunk_id(self) -> ChunkId:
-        self._number("H")
-        self._number("i")
-        self._number("I")
-        self._text()
-        self._number("H")
-        run_id, sender = self._text(), self._text()
-        sequence_number, episode, chunk = self._number("Q"), self._number("I"), self._number("I")
-        return ChunkId(run_id, sequence_number, episode, chunk, sender)
-
-    def _number(self, code: str) -> int:
-        size = struct.calcsize(f"={code}")
-        self._position += -self._position % size
-        (number,) = struct.unpack_from(f"{self._order}{code}", self._raw, _ENCAPSULATION + self._position)
-        self._position += size
-        return int(number)
-
-    def _text(self) -> str:
-        length = self._number("I")
-        start = _ENCAPSULATION + self._position
-        if not 1 <= length <= len(self._raw) - start:
-            raise IndexError(length)
-        self._position += length
-        return self._raw[start : start + length - 1].decode()
+def _chunk_id(reader: HeadReader) -> ChunkId:
+    reader.number("H")  # the format
+    reader.number("i")
+    reader.number("I")
+    reader.text()  # the frame of the header
+    reader.number("H")
+    run_id, sender = reader.text(), reader.text()
+    sequence_number, episode, chunk = reader.number("Q"), reader.number("I"), reader.number("I")
+    return ChunkId(run_id, sequence_number, episode, chunk, sender)

@@ -23,6 +23,7 @@ class TransitionReceiver:
         node: the node that subscribes and reports the conditions.
         acknowledger: publishes the answers.
         set_aside: stores what is not trained on.
+        guard: leaves out the transitions of other nodes than reward_node.
         run: returns the run, or None while the node has none.
         before_answer: is called with the run before it is told that a transition was accepted.
         on_accepted: is called with the run after a transition of it was accepted.
@@ -33,6 +34,7 @@ class TransitionReceiver:
         node: WorkerNode,
         acknowledger: Acknowledger,
         set_aside: SetAside,
+        guard: PublisherGuard,
         *,
         run: Callable[[], TrainingRun | None],
         before_answer: Callable[[TrainingRun], None],
@@ -44,13 +46,8 @@ class TransitionReceiver:
         self._run = run
         self._before_answer = before_answer
         self._on_accepted = on_accepted
-        self._guard = PublisherGuard(node, node)
-        only_from_one = self._guard.only_from_one(topics.TRANSITION.name, self._on_transition, self._on_foreign)
+        only_from_one = guard.only_from_one(topics.TRANSITION.name, self._on_transition, self._on_foreign)
         topics.TRANSITION.create_raw_subscription(node, only_from_one)
-
-    def watch(self) -> None:
-        """Looks whether other nodes still publish transitions. It must be called about once a second."""
-        self._guard.watch()
 
     def _on_transition(self, raw: bytes) -> None:
         run, flaw = self._run(), ""
