@@ -13,7 +13,7 @@ from std_srvs.srv import SetBool
 
 from chunk_ppo_ros.nodes.wire import qos
 from chunk_ppo_ros.nodes.wire.conversions import transition_from_message
-from support.reward_neighbors import Ack, Event, Graph, Result, make_graph
+from support.reward_neighbors import RUN, Ack, Event, Graph, Result, make_graph
 
 pytestmark = pytest.mark.graph
 
@@ -152,6 +152,37 @@ def test_marks_feedback_and_pauses_of_an_operator_stay(graph: Graph) -> None:
     graph.until(lambda: graph.others.outcomes)
     terms = {term.name: term.value for term in graph.others.outcomes[-1].terms}
     assert (terms["feedback"], terms["human_success"]) == (0.5, 1.0)
+
+
+def discarded_of(graph: Graph) -> list[int]:
+    """Returns the discarded episodes that somebody is told who begins to listen now."""
+    told: list[int] = []
+
+    def on_discarded(event: msg.EpisodeEvent) -> None:
+        assert (event.run_id, event.sender, event.event, event.outcome) == (
+            RUN,
+            "robot_0",
+            Event.ENDED,
+            Event.DISCARDED,
+        )
+        told.append(event.episode)
+
+    graph.others.create_subscription(msg.EpisodeEvent, "discarded_episode", on_discarded, qos.HISTORY)
+    return told
+
+
+def test_who_was_dead_when_an_operator_discarded_episodes_is_told_later_also_by_the_next_reward_node(
+    graph: Graph,
+) -> None:
+    graph.announce()
+    for outcome in (Event.DISCARDED, Event.DISCARDED, Event.FAILURE):
+        graph.start()
+        graph.call("end_episode", EndEpisode.Request(outcome=outcome))
+    told = discarded_of(graph)
+    graph.until(lambda: told == [0, 1])
+    graph.restart()
+    told = discarded_of(graph)
+    graph.until(lambda: told == [0, 1])
 
 
 def test_feedback_on_a_chunk_that_has_ended_is_in_its_transition(graph: Graph) -> None:

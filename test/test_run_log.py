@@ -50,6 +50,7 @@ FULL = Progress(
     num_faults=1,
     num_refusals=2,
     interrupted=(1, 2),
+    discarded=(0, 3),
     running_when_robot_died=5,
     feedback={12: 0.5},
     peers={"execution_result robot_node": "0a0b"},

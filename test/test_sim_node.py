@@ -21,7 +21,7 @@ from std_srvs.srv import Trigger
 from trajectory_msgs.msg import JointTrajectory, JointTrajectoryPoint
 
 from chunk_ppo_ros.config import RobotConfig
-from chunk_ppo_ros.core.types import DEFAULT_SENDER, RewardTerm
+from chunk_ppo_ros.core.types import RewardTerm
 from chunk_ppo_ros.nodes.robot.robot_node import RobotNode
 from chunk_ppo_ros.nodes.robot.ros2_control import Ros2ControlBackend
 from chunk_ppo_ros.nodes.sim import sim_node
@@ -442,7 +442,7 @@ def test_a_sim_node_that_is_started_anew_repeats_its_report_and_its_time_never_g
         assert time_to_ns(after.listener.rewards[0].header.stamp) == newest
         assert time_to_ns(after.listener.clocks[0].clock) > newest
         after.listener.rewards.clear()
-        after.listener.outcomes.publish(ChunkOutcome(header=header_of(newest), run_id="run", sender=DEFAULT_SENDER))
+        after.listener.outcomes.publish(ChunkOutcome(header=header_of(newest), run_id="run", sender="robot_7"))
         after.spin(2.5)
         after.listener.rewards.clear()
         after.spin(2.5)

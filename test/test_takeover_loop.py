@@ -17,7 +17,7 @@ from sensor_msgs.msg import JointState
 from std_srvs.srv import SetBool
 
 from chunk_ppo_ros.config.parameter_file import write_parameter_file
-from chunk_ppo_ros.core.types import DEFAULT_SENDER, Transition
+from chunk_ppo_ros.core.types import Transition
 from chunk_ppo_ros.nodes.policy import actor_store
 from chunk_ppo_ros.nodes.policy.policy_node import PolicyNode
 from chunk_ppo_ros.nodes.reward.reward_node import RewardNode
@@ -76,7 +76,7 @@ class HumanAndTrainer(Peer):
     def _accept(self, message: msg.Transition) -> None:
         self.transitions[message.chunk.sequence_number] = conversions.transition_from_message(message)
         numbers = {"sender": message.chunk.sender, "sequence_number": message.chunk.sequence_number}
-        ack = msg.TransitionAck(run_id="run", sender=DEFAULT_SENDER, num_required=1000, **numbers)
+        ack = msg.TransitionAck(run_id="run", num_required=1000, **numbers)
         self._acks.publish(ack)
 
 

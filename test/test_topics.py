@@ -43,6 +43,7 @@ TOPICS = {
     "episode_state": ("chunk_ppo_msgs/msg/EpisodeState", qos.LATCHED, qos.LATCHED_SUBSCRIPTION),
     "operator_call": ("chunk_ppo_msgs/msg/OperatorCall", qos.RELIABLE, qos.RELIABLE),
     "episode_event": ("chunk_ppo_msgs/msg/EpisodeEvent", qos.LATCHED, qos.LATCHED_SUBSCRIPTION),
+    "discarded_episode": ("chunk_ppo_msgs/msg/EpisodeEvent", qos.HISTORY, qos.HISTORY),
     "chunk_outcome": ("chunk_ppo_msgs/msg/ChunkOutcome", qos.RELIABLE, qos.RELIABLE),
     "transition": ("chunk_ppo_msgs/msg/Transition", qos.TRANSITION, qos.TRANSITION),
     "policy_version": ("chunk_ppo_msgs/msg/PolicyVersion", qos.LATCHED, qos.LATCHED_SUBSCRIPTION),

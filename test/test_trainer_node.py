@@ -44,6 +44,7 @@ class Rest(Peer):
         super().__init__()
         self._transitions = self.create_publisher(msg.Transition, "transition", qos.TRANSITION)
         self._events = self.create_publisher(msg.EpisodeEvent, "episode_event", qos.LATCHED)
+        self._discarded = self.create_publisher(msg.EpisodeEvent, "discarded_episode", qos.HISTORY)
         self.listen(msg.TransitionAck, "transition_ack", qos.ACKNOWLEDGMENT)
         self.listen(msg.PolicyVersion, "policy_version", qos.LATCHED_SUBSCRIPTION)
         self.announced = self.heard["policy_version"]
@@ -67,6 +68,12 @@ class Rest(Peer):
     def end_episode(self, episode, outcome, **fields):
         fields = {"run_id": "run", "sender": "robot_7", "episode": episode, "outcome": outcome, **fields}
         self._events.publish(msg.EpisodeEvent(event=msg.EpisodeEvent.ENDED, **fields))
+
+    def discard(self, *episodes):
+        """Says which episodes were discarded, also to nodes that are dead now."""
+        for episode in episodes:
+            fields = {"event": msg.EpisodeEvent.ENDED, "outcome": msg.EpisodeEvent.DISCARDED}
+            self._discarded.publish(msg.EpisodeEvent(run_id="run", sender="robot_0", episode=episode, **fields))
 
     @property
     def num_trainers(self):
@@ -249,6 +256,24 @@ def test_a_discarded_episode_leaves_the_rollout_and_the_journal(graph, journal):
     assert (late.status, late.num_accepted) == (ACK.DISCARDED, 1)
     configure_again(graph)
     graph.until(lambda: journal() == [2])
+
+
+def test_an_episode_that_was_discarded_while_the_trainer_was_dead_is_not_trained_on(start, tmp_path, journal):
+    FakeLearner.start(node_config(tmp_path))  # There is a checkpoint to resume from.
+    graph = start(run={"resume": True})
+    graph.until(lambda: graph.peer.versions)
+    send(graph, 0, episode=0)
+    send(graph, 1, episode=1)
+    graph.remove(graph.node)
+    graph.peer.discard(0, 7)
+    graph.peer.end_episode(8, msg.EpisodeEvent.SUCCESS, sender="robot_0")  # It is the newest event.
+    node = graph.add(trainer_node.TrainerNode())
+    graph.until(lambda: node.is_active and graph.peer.announced[-1].num_accepted == 1)
+    assert send(graph, 0, episode=0)[0].status == ACK.DISCARDED
+    before = len(graph.peer.acks)
+    graph.peer.discard(0)  # reward_node was started anew, and tells of it again.
+    graph.spin(0.2)
+    assert len(graph.peer.acks) == before and graph.logged("episode 0 is discarded with 1 transitions") == 1
 
 
 def test_an_episode_is_recorded(graph, tmp_path):

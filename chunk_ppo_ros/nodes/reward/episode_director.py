@@ -77,6 +77,9 @@ class EpisodeDirector:
     def publish(self, changes: Sequence[EpisodeChange]) -> None:
         """Logs and publishes changes of the episode, as soon as they are stored. A pause waits for no disk."""
         run_id = self._records.run_id
+        for change in changes:
+            if change.ending is Ending.DISCARDED:
+                self._records.note_discarded(change.episode)
         if any(change.event is not Event.PAUSED for change in changes):
             self._log.publish_changes(changes, lambda: self._publish_stored(run_id, changes))
         else:
@@ -156,8 +159,9 @@ class EpisodeDirector:
         )
 
     def restore(self, progress: Progress) -> None:
-        """Goes on from what an earlier process has counted."""
+        """Goes on from what an earlier process has counted, and tells again which episodes it has discarded."""
         self._faults, self._refusals = progress.num_faults, progress.num_refusals
+        self._publisher.repeat_discarded(progress.run_id, progress.discarded)
 
     def go_on(self, changes: Sequence[EpisodeChange], *, started: int) -> None:
         """Publishes that an episode goes on or is paused. `started` is the stamp of its start, ns."""

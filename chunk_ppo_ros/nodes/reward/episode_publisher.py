@@ -1,9 +1,12 @@
-"""Publishes the changes of episodes, and keeps the number of the next episode on disk."""
+"""Publishes the changes of episodes, and keeps the number of the next episode on disk.
+
+The end of a discarded episode is published twice, because trainer_node must hear of it also where it was dead then.
+"""
 
 from __future__ import annotations
 
 import pathlib
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 
 from chunk_ppo_msgs import msg
 from rclpy.node import Node
@@ -19,7 +22,7 @@ from chunk_ppo_ros.rewards.episodes import Ending, EpisodeChange, Event
 
 
 class EpisodePublisher:
-    """Publishes changes of episodes on `episode_event`.
+    """Publishes changes of episodes on `episode_event`, and the ends of discarded ones on `discarded_episode` too.
 
     Args:
         node: the node that publishes and logs.
@@ -32,6 +35,7 @@ class EpisodePublisher:
         self._conditions = conditions
         self._numbers = CounterFile(path, "next_episode", without="episodes go on from what trainer_node has seen")
         self._publisher = topics.EPISODE_EVENT.create_publisher(node)
+        self._discarded = topics.DISCARDED_EPISODE.create_publisher(node)
         self.started = 0
         """The stamp of the newest start of an episode, ns."""
 
@@ -82,6 +86,18 @@ class EpisodePublisher:
                 self.started = time_to_ns(event.header.stamp) if started is None else started
                 event.header.stamp = time_from_ns(self.started)
             self._publisher.publish(event)
+            if change.ending is Ending.DISCARDED:
+                self._discarded.publish(event)
+
+    def repeat_discarded(self, run_id: str, episodes: Iterable[int]) -> None:
+        """Publishes the ends of episodes of a run that an earlier process has discarded, oldest first."""
+        ended, discarded = Event.ENDED.value, Ending.DISCARDED.value
+        for episode in episodes:
+            event = msg.EpisodeEvent(
+                run_id=run_id, sender=DEFAULT_SENDER, episode=episode, event=ended, outcome=discarded
+            )
+            event.header.stamp = self._node.get_clock().now().to_msg()
+            self._discarded.publish(event)
 
     def _log(self, change: EpisodeChange) -> None:
         """Logs a change. The end of an episode is its one line at the level of info; pauses are such lines too."""

@@ -14,6 +14,12 @@ from chunk_ppo_ros.rewards.episodes import Episodes, Phase
 
 NUM_INTERRUPTED = 8
 """The number of interrupted episodes that are remembered, because their last chunks may arrive late."""
+NUM_DISCARDED = 64
+"""The number of discarded episodes that are remembered, because trainer_node may be dead when they are discarded.
+
+Of an episode that it has not heard of it has no transition, and it has transitions of the newest ones alone that are
+not trained on yet. `qos.HISTORY` keeps as many messages.
+"""
 
 
 class RunRecords:
@@ -36,6 +42,7 @@ class RunRecords:
         last: the last valid chunk of the running episode, which gets feedback and marks, or None.
         human_drives: whether a human drives now.
         interrupted: the newest episodes that the death of a node interrupted.
+        discarded: the newest episodes that were discarded.
         running_when_robot_died: the number of chunks of the run that were running when robot_node or the simulator
             died.
     """
@@ -60,6 +67,7 @@ class RunRecords:
         self.episodes.human_drives(self.human_drives)
         self.versions: dict[int, int] = {}
         self.interrupted: tuple[int, ...] = ()
+        self.discarded: tuple[int, ...] = ()
         self.running_when_robot_died = 0
         self.closing_since = 0.0
         self.forget_ending()
@@ -73,6 +81,11 @@ class RunRecords:
     def note_interrupted(self) -> None:
         """Remembers that the death of a node interrupts the present episode."""
         self.interrupted = (*self.interrupted, self.episodes.episode)[-NUM_INTERRUPTED:]
+
+    def note_discarded(self, episode: int) -> None:
+        """Remembers that an episode is discarded."""
+        others = (one for one in self.discarded if one != episode)
+        self.discarded = (*others, episode)[-NUM_DISCARDED:]
 
     def set_driver(self, *, human: bool) -> None:
         """Records who drives. When a human takes over, marks and feedback no longer go to the policy's last chunk."""

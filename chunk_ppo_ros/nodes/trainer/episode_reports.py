@@ -13,7 +13,7 @@ from chunk_ppo_ros.nodes.wire import topics
 
 
 class EpisodeReports:
-    """Subscribes to `episode_event`.
+    """Subscribes to `episode_event`, and to `discarded_episode`, which also tells of what was discarded before.
 
     An episode that ends while trainer_node has no run, for example while it is cleaned up, is kept until there is one.
     Otherwise the journal would give back the transitions of an episode that was discarded meanwhile.
@@ -36,7 +36,8 @@ class EpisodeReports:
         self._run_id = run_id
         self._on_end = on_end
         self._early: list[msg.EpisodeEvent] = []
-        subscribe(node, node, topics.EPISODE_EVENT, self._on_event, note_sender=guard.only_from_one)
+        for topic in (topics.EPISODE_EVENT, topics.DISCARDED_EPISODE):
+            subscribe(node, node, topic, self._on_event, note_sender=guard.only_from_one)
 
     def hand_on(self) -> None:
         """Hands on the ends of episodes that were kept, because the node has a run now."""

@@ -48,5 +48,8 @@ ACKNOWLEDGMENT = _profile(256)
 LATCHED = _profile(1, durability=DurabilityPolicy.TRANSIENT_LOCAL)
 """Publishes a state. The last value is true until the next one, and late subscribers get it."""
 
+HISTORY = _profile(64, durability=DurabilityPolicy.TRANSIENT_LOCAL)
+"""Publishes and reads what is true for good. Late subscribers get the newest messages of it."""
+
 LATCHED_SUBSCRIPTION = _profile(16, durability=DurabilityPolicy.TRANSIENT_LOCAL)
 """Reads a state. The history is deeper than the publisher's, so that no quick change is missed."""

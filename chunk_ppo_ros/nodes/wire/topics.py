@@ -110,6 +110,8 @@ SHADOW_COMMANDS = {side: Topic(f"robot/{side}/shadow_command", JointTrajectory, 
 
 # reward_node publishes these.
 EPISODE_EVENT = Topic("episode_event", msg.EpisodeEvent, qos.LATCHED, read=qos.LATCHED_SUBSCRIPTION)
+DISCARDED_EPISODE = Topic("discarded_episode", msg.EpisodeEvent, qos.HISTORY)
+"""The topic of the ends of discarded episodes, of which a node that was dead then hears when it is there again."""
 EPISODE_STATE = Topic("episode_state", msg.EpisodeState, qos.LATCHED, read=qos.LATCHED_SUBSCRIPTION)
 CHUNK_OUTCOME = Topic(topic_names.CHUNK_OUTCOME, msg.ChunkOutcome, qos.RELIABLE)
 TRANSITION = Topic("transition", msg.Transition, qos.TRANSITION)

@@ -56,6 +56,7 @@ class Progress:
         num_faults: the number of episodes that failed in a row.
         num_refusals: the number of chunks in a row of which nothing counted.
         interrupted: the numbers of the newest episodes that the death of a node interrupted.
+        discarded: the numbers of the newest discarded episodes.
         running_when_robot_died: the number of chunks that were running when robot_node or the simulator died.
         feedback: the operator's feedback on chunks that run, by their stamps.
         peers: which processes robot_node and sim_node are, by topic and name.
@@ -72,6 +73,7 @@ class Progress:
     num_faults: int = 0
     num_refusals: int = 0
     interrupted: tuple[int, ...] = ()
+    discarded: tuple[int, ...] = ()
     running_when_robot_died: int = 0
     feedback: Mapping[int, float] = dataclasses.field(default_factory=dict)
     peers: Mapping[str, str] = dataclasses.field(default_factory=dict)
@@ -101,7 +103,8 @@ class Progress:
             closing = fields["closing"]
             fields["closing"] = _with_ending(Closing, closing and closing | {"id": ChunkId(**closing["id"])})
             fields["last"] = None if fields["last"] is None else ChunkId(**fields["last"])
-            fields["interrupted"] = tuple(fields["interrupted"])
+            for name in ("interrupted", "discarded"):
+                fields[name] = tuple(fields.get(name, ()))
             fields["feedback"] = {int(stamp): float(value) for stamp, value in fields["feedback"].items()}
             fields["changes"] = tuple(
                 _with_ending(EpisodeChange, change | {"event": Event(change["event"])}) for change in fields["changes"]

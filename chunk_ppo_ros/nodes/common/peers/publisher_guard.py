@@ -23,6 +23,7 @@ USUAL_NODES = {
     topics.ACTION_CHUNK.name: ("policy_node",),
     topics.BOOTSTRAP.name: ("policy_node",),
     topics.CHUNK_OUTCOME.name: ("reward_node",),
+    topics.DISCARDED_EPISODE.name: ("reward_node",),
     topics.EPISODE_EVENT.name: ("reward_node",),
     topics.EXECUTION_RESULT.name: ("robot_node",),
     topics.POLICY_VERSION.name: ("trainer_node", "deployment_node"),
@@ -32,7 +33,7 @@ USUAL_NODES = {
 }
 """The names of the nodes that topics belong to. Where none of them publishes, a topic belongs to the node that sent
 first, as long as it is there. Where one of them has published, nobody takes its place while it is dead."""
-SENT_ONCE = (topics.EPISODE_EVENT.name, topics.EXECUTION_RESULT.name)
+SENT_ONCE = (topics.DISCARDED_EPISODE.name, topics.EPISODE_EVENT.name, topics.EXECUTION_RESULT.name)
 """The names of topics whose messages are not all repeated. They are used where discovery does not know the node yet."""
 LOOK_PERIOD = 1.0
 """The time for which a look at the publishers of a topic counts, s of the steady clock."""

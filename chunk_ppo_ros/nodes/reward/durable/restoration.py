@@ -43,6 +43,7 @@ def progress_of(records: RunRecords, director: EpisodeDirector, peers: Mapping[s
         num_faults=num_faults,
         num_refusals=num_refusals,
         interrupted=records.interrupted,
+        discarded=records.discarded,
         running_when_robot_died=records.running_when_robot_died,
         feedback=records.join.feedback,
         peers=peers,
@@ -57,7 +58,7 @@ def restore_chunks(history: History, records: RunRecords, director: EpisodeDirec
     outbox.restore(history.transitions)
     for outcome in history.waiting:
         records.assembler.add_outcome(chunk_of(outcome), conversions.outcome_from_message(outcome))
-    records.interrupted = progress.interrupted
+    records.interrupted, records.discarded = progress.interrupted, progress.discarded
     records.running_when_robot_died = progress.running_when_robot_died
     director.restore(progress)
     for reason, text in progress.holds.items():

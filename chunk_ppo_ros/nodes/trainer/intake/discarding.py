@@ -26,7 +26,12 @@ class Discarding:
         self._announcer = announcer
 
     def discard(self, run: TrainingRun, sender: str, episode: int) -> None:
-        """Drops the transitions of an episode. Those that an update has taken are dropped only if it fails."""
+        """Drops the transitions of an episode. Those that an update has taken are dropped only if it fails.
+
+        An episode that is discarded already, of which reward_node tells again, changes nothing.
+        """
+        if run.journal.is_discarded(sender, episode):
+            return
         if run.is_updating:
             run.discard_later(sender, episode)
             text = f"episode {episode} is discarded after the update began, so its transitions are still trained on"
