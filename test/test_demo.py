@@ -12,7 +12,9 @@ import pytest
 
 from chunk_ppo_ros.cli import demo
 from chunk_ppo_ros.config import PRESETS, TrainConfig
+from chunk_ppo_ros.core.execution import ExecutionResult, Status
 from chunk_ppo_ros.core.metrics import Metrics
+from chunk_ppo_ros.core.types import ChunkOutcome
 from chunk_ppo_ros.evaluation.evaluate import EvaluationResult
 from chunk_ppo_ros.model.checkpoints.checkpoint import Checkpoint
 from chunk_ppo_ros.reporting.metrics_file import read_records
@@ -28,6 +30,7 @@ class Stage:
     saves: bool = True
     graphs: list[tuple[TrainConfig, bool, int]] = dataclasses.field(default_factory=list)
     evaluated: list[tuple[str, int, bool]] = dataclasses.field(default_factory=list)
+    filmed: list[tuple[str, int, int]] = dataclasses.field(default_factory=list)
 
     def clone(self, config: TrainConfig, folder: Path) -> Path:
         assert self.graphs == []
@@ -48,11 +51,24 @@ class Stage:
 
         return Supervisor()
 
-    def evaluate(self, checkpoint: Checkpoint, config: TrainConfig, *, episodes: int, greedy: bool) -> EvaluationResult:
+    def evaluate(
+        self, checkpoint: Checkpoint, config: TrainConfig, *, episodes: int, greedy: bool, on_outcome: Any
+    ) -> EvaluationResult:
+        number = 1 + (checkpoint.root.name == "step_7")  # the steps of each chunk, which tell both films apart
+        for episode in range(episodes):
+            on_outcome(episode, fake_outcome(number))
         self.evaluated.append((checkpoint.root.name, episodes, greedy))
         success = np.arange(episodes) < (1 if checkpoint.root.name == "step_0" else episodes)
         zeros = np.zeros(episodes)
         return EvaluationResult(str(checkpoint.root), "greedy", success, zeros, zeros, zeros + 1)
+
+    def film(self, path: Path, config: TrainConfig, *, start: int, commands: np.ndarray) -> None:
+        self.filmed.append((path.name, start, len(commands)))
+
+
+def fake_outcome(num_steps: int) -> ChunkOutcome:
+    execution = ExecutionResult(status=Status.EXECUTED, commanded=np.zeros((num_steps, 14), np.float32))
+    return ChunkOutcome(0.0, (), execution, terminated=False, truncated=True)
 
 
 @pytest.fixture
@@ -62,6 +78,7 @@ def stage(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Stage:
     monkeypatch.setattr(demo, "describe", made.describe)
     monkeypatch.setattr(demo, "Supervisor", made.supervisor)
     monkeypatch.setattr(demo, "evaluate_checkpoint", made.evaluate)
+    monkeypatch.setattr(demo, "write_video", made.film)
     monkeypatch.setattr(demo, "worker_pool", multiprocessing.pool.ThreadPool)
     return made
 
@@ -89,7 +106,13 @@ def test_the_graph_trains_the_imitation_and_both_are_measured_on_the_same_starts
         record for record in read_records(Path(stage.config.run.run_dir) / "shown") if record["kind"] == "evaluation"
     ]
     assert [record["evaluation/success_mean"] for record in evaluations] == [0.25, 1.0]
-    assert "paired test of success" in capsys.readouterr().out
+    start = demo.evaluation_start(stage.config.run.seed, 1)  # the first that only the trained policy solved
+    assert sorted(stage.filmed) == [("after.mp4", start, 2), ("before.mp4", start, 1)]
+    printed = capsys.readouterr().out
+    assert "paired test of success" in printed
+    page = (Path(stage.config.run.run_dir) / "shown" / "report.html").resolve()
+    assert printed.splitlines()[-1] == f"open its page in a browser: {page}"
+    assert page.is_file()
 
 
 @pytest.mark.parametrize(

@@ -140,7 +140,9 @@ def test_the_command_measures_prints_and_writes(
 ) -> None:
     asked: list[dict[str, Any]] = []
 
-    def measure(checkpoint: Checkpoint, config: TrainConfig, **options: Any) -> evaluate.EvaluationResult:
+    def measure(
+        checkpoint: Checkpoint, config: TrainConfig, *, on_outcome: Any, **options: Any
+    ) -> evaluate.EvaluationResult:
         asked.append(options)
         return TWO_OF_FOUR
 

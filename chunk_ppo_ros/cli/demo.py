@@ -11,19 +11,22 @@ import time
 from collections.abc import Sequence
 from pathlib import Path
 
+import numpy as np
+
 from chunk_ppo_ros.agent.env import check_simulated
 from chunk_ppo_ros.config import KINEMATIC, MUJOCO, TrainConfig, flags
 from chunk_ppo_ros.config.commands.training import demo_parser
 from chunk_ppo_ros.core.errors import UserError
 from chunk_ppo_ros.core.folders import check_folder
 from chunk_ppo_ros.core.progress import Counters
-from chunk_ppo_ros.evaluation.evaluate import EvaluationResult, compare, evaluate_checkpoint
+from chunk_ppo_ros.evaluation.evaluate import EvaluationResult, compare, evaluate_checkpoint, evaluation_start
+from chunk_ppo_ros.evaluation.video import EpisodeCommands, shown_pair, write_video
 from chunk_ppo_ros.imitation.behavior_cloning import clone_demonstrations
 from chunk_ppo_ros.model.checkpoints.checkpoint import Checkpoint
 from chunk_ppo_ros.model.checkpoints.step_folders import newest_checkpoint
 from chunk_ppo_ros.reporting.metrics_file import MetricsFile
 from chunk_ppo_ros.reporting.metrics_log import MetricsLog
-from chunk_ppo_ros.reporting.page.page import PAGE_NAME
+from chunk_ppo_ros.reporting.page.page import PAGE_NAME, VIDEOS
 from chunk_ppo_ros.reporting.report import write_report
 from chunk_ppo_ros.runtime.description import LOGS
 from chunk_ppo_ros.runtime.graph import describe, network_environment
@@ -81,17 +84,34 @@ def _logs(config: TrainConfig) -> Path:
 def _evaluate_both(
     paths: tuple[Path, Path], config: TrainConfig, *, episodes: int
 ) -> tuple[EvaluationResult, EvaluationResult]:
-    """Evaluates both checkpoints at the same time, each in a separate process."""
+    """Evaluates both checkpoints at the same time, each in a separate process, and films both on one start."""
     with worker_pool(len(paths)) as pool:
         settings = {"episodes": episodes, "greedy": True}
         results = [pool.apply_async(_evaluate, (path, config), settings) for path in paths]
-        before, after = (result.get() for result in results)
+        (before, commands_before), (after, commands_after) = (result.get() for result in results)
+        episode = shown_pair(before.success, after.success)
+        start = evaluation_start(config.run.seed, episode)
+        films = [
+            pool.apply_async(_film, (config.run.folder / name, config, start, commands.of(episode)))
+            for name, commands in zip(VIDEOS, (commands_before, commands_after), strict=True)
+        ]
+        for film in films:
+            film.get()
     return before, after
 
 
-def _evaluate(path: Path, config: TrainConfig, *, episodes: int, greedy: bool) -> EvaluationResult:
+def _evaluate(
+    path: Path, config: TrainConfig, *, episodes: int, greedy: bool
+) -> tuple[EvaluationResult, EpisodeCommands]:
     """Opens and evaluates a checkpoint. It runs in a worker process, to which an opened checkpoint cannot be sent."""
-    return evaluate_checkpoint(Checkpoint.open(path), config, episodes=episodes, greedy=greedy)
+    commands = EpisodeCommands()
+    checkpoint = Checkpoint.open(path)
+    return evaluate_checkpoint(checkpoint, config, episodes=episodes, greedy=greedy, on_outcome=commands), commands
+
+
+def _film(path: Path, config: TrainConfig, start: int, commands: np.ndarray) -> None:
+    """Writes the video of an episode, in a worker process, whose MuJoCo renders already."""
+    write_video(path, config, start=start, commands=commands)
 
 
 def _report(config: TrainConfig, before: EvaluationResult, after: EvaluationResult, counters: Counters) -> Path:

@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import dataclasses
 from collections.abc import Callable, Sequence
+from pathlib import Path
 from typing import Protocol, TypeVar
 
 import numpy as np
@@ -21,11 +22,12 @@ from chunk_ppo_ros.config.deploy import GREEDY, SAMPLE
 from chunk_ppo_ros.core import seeds
 from chunk_ppo_ros.core.errors import SettingError
 from chunk_ppo_ros.core.folders import check_file
-from chunk_ppo_ros.core.types import Observation
+from chunk_ppo_ros.core.types import ChunkOutcome, Observation
 from chunk_ppo_ros.evaluation.deployment import over_graph
 from chunk_ppo_ros.evaluation.deployment.flags import evaluate_parser
 from chunk_ppo_ros.evaluation.results import EvaluationResult
 from chunk_ppo_ros.evaluation.statistics import PairedTest, paired_test
+from chunk_ppo_ros.evaluation.video import EpisodeCommands, shown_episode, write_video
 from chunk_ppo_ros.model.checkpoints.checkpoint import Checkpoint
 
 ObservedT = TypeVar("ObservedT")
@@ -67,8 +69,11 @@ def evaluate_checkpoint(
     episodes: int,
     greedy: bool = False,
     on_episode: Callable[[], object] = lambda: None,
+    on_outcome: Callable[[int, ChunkOutcome], object] = lambda episode, outcome: None,
 ) -> EvaluationResult:
     """Runs a checkpoint on the first `episodes` evaluation starts of the configured simulator.
+
+    `on_outcome` is called as `evaluate_actor` says.
 
     Raises:
         CheckpointError: when the checkpoint does not fit the configuration.
@@ -80,7 +85,13 @@ def evaluate_checkpoint(
     starts = [evaluation_start(config.run.seed, episode) for episode in range(episodes)]
     with simulated(config) as env:
         result = evaluate_actor(
-            actor, env, starts=starts, prompts=prompts, name=str(checkpoint.root), on_episode=on_episode
+            actor,
+            env,
+            starts=starts,
+            prompts=prompts,
+            name=str(checkpoint.root),
+            on_episode=on_episode,
+            on_outcome=on_outcome,
         )
     return result if config.episode.has_several_prompts else dataclasses.replace(result, prompts=())
 
@@ -115,6 +126,7 @@ def evaluate_actor(
     name: str,
     prompts: Sequence[str] = (),
     on_episode: Callable[[], object] = lambda: None,
+    on_outcome: Callable[[int, ChunkOutcome], object] = lambda episode, outcome: None,
 ) -> EvaluationResult:
     """Runs an actor for one episode from each start.
 
@@ -125,11 +137,12 @@ def evaluate_actor(
         name: name of the policy, which becomes `EvaluationResult.checkpoint`.
         prompts: the prompt of each episode; without any, the environment says it.
         on_episode: function that is called after each episode.
+        on_outcome: function that is called with the number of an episode and the outcome of each of its chunks.
     """
     results = []
     for episode, start in enumerate(starts):
         prompt = prompts[episode] if prompts else None
-        results.append(_run_episode(actor, env, episode=episode, start=start, prompt=prompt))
+        results.append(_run_episode(actor, env, episode=episode, start=start, prompt=prompt, on_outcome=on_outcome))
         on_episode()
     success, reward, invalid, num_chunks = (np.array(column) for column in zip(*results, strict=True))
     decoding = "greedy" if actor.greedy else "sample"
@@ -142,7 +155,13 @@ def compare(before: EvaluationResult, after: EvaluationResult) -> PairedTest:
 
 
 def _run_episode(
-    actor: Acting[ObservedT], env: ChunkEnv, *, episode: int, start: int, prompt: str | None
+    actor: Acting[ObservedT],
+    env: ChunkEnv,
+    *,
+    episode: int,
+    start: int,
+    prompt: str | None,
+    on_outcome: Callable[[int, ChunkOutcome], object],
 ) -> tuple[bool, float, int, int]:
     """Runs one episode and returns success, reward, number of invalid chunks, and number of all chunks."""
     observation = env.reset(seed=start)
@@ -152,10 +171,18 @@ def _run_episode(
         seen = observation if prompt is None else dataclasses.replace(observation, prompt=prompt)
         chunk = actor.act(actor.observe(seen), sequence_number=episode * 10_000 + num_chunks)
         observation, reward, ended, outcome = env.step_chunk(chunk.asked_actions)
+        on_outcome(episode, outcome)
         total += reward
         num_invalid += not chunk.valid
         num_chunks += 1
     return outcome.success, total, num_invalid, num_chunks
+
+
+def _film(path: Path, config: TrainConfig, result: EvaluationResult, commands: EpisodeCommands) -> str:
+    """Writes the video of an evaluation, and returns a line that says what it shows."""
+    episode = shown_episode(result.success)
+    write_video(path, config, start=evaluation_start(config.run.seed, episode), commands=commands.of(episode))
+    return f"wrote {path}, start {episode}, {'solved' if result.success[episode] else 'not solved'}"
 
 
 def main(arguments: Sequence[str]) -> int:
@@ -166,6 +193,10 @@ def main(arguments: Sequence[str]) -> int:
         parser.error(f"--episodes must be at least 2 for an interval, got {parsed.episodes}")
     if parsed.json:
         check_file(parsed.json, "--json")
+    if parsed.video:
+        check_file(parsed.video, "--video")
+        if parsed.graph:
+            parser.error("--video must be given without --graph, which records bags by --record")
     if parsed.decoding is None:
         parsed.decoding = GREEDY if parsed.greedy else SAMPLE
     if parsed.graph:
@@ -180,8 +211,11 @@ def main(arguments: Sequence[str]) -> int:
             f"env.simulator must be {names} to measure a checkpoint, got {REAL_ROBOT}; set --simulator, or measure on "
             "the robot by --graph"
         )
-    result = evaluate_checkpoint(checkpoint, config, episodes=parsed.episodes, greedy=parsed.decoding == GREEDY)
+    commands, greedy = EpisodeCommands(), parsed.decoding == GREEDY
+    result = evaluate_checkpoint(checkpoint, config, episodes=parsed.episodes, greedy=greedy, on_outcome=commands)
     print(result)
+    if parsed.video:
+        print(_film(parsed.video, config, result, commands))
     if parsed.json:
         parsed.json.write_text(result.to_json())
     return 0

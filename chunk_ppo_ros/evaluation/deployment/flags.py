@@ -83,6 +83,9 @@ def evaluate_parser() -> FlagParser:
     parser.add_argument("--episodes", type=int, default=64, help="unseen starts, or episodes that count (64)")
     parser.add_argument("--greedy", action="store_true", help="take the likeliest token instead of sampling")
     parser.add_argument("--json", type=Path, help="also write the result to this file")
+    parser.add_argument(
+        "--video", type=Path, help="also write an MP4 file of the first solved episode, or of the first one without any"
+    )
     add_config_flags(parser, preset="debug", from_checkpoint=True)
     parser.add_argument("checkpoint_b", type=Path, nargs="?", help="another one to compare with, with --graph")
     parser.add_argument("--graph", action="store_true", help="let the nodes act, in simulation or on a robot")
