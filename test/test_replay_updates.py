@@ -108,9 +108,7 @@ def test_it_begins_where_all_transitions_are_stored(trained: Path, tmp_path: Pat
     result = replay(run_of(folder))
     assert (result.first, result.last, result.num_chunks, result.is_equal) == (2, 2, NUM_CHUNKS, True)
     segments(folder)[-1].unlink()
-    with pytest.raises(
-        ReplayError, match=r"no update of debug-.* can be made again: 1 transitions of version 2 are not"
-    ):
+    with pytest.raises(ReplayError, match=r"no update of debug-.* can be made again: 1 transition of version 2 is not"):
         replay(run_of(folder))
 
 

@@ -19,6 +19,7 @@ from chunk_ppo_ros.agent.learner import Learner
 from chunk_ppo_ros.agent.stored_run import command, rollback_command
 from chunk_ppo_ros.agent.stored_run.export_bags import MESSAGES
 from chunk_ppo_ros.agent.stored_run.run_folders import RunFolders
+from chunk_ppo_ros.agent.stored_run.wording import clause, number_of
 from chunk_ppo_ros.config import PRESETS, TrainConfig
 from chunk_ppo_ros.core.consumption.consumed import NOTHING_CONSUMED
 from chunk_ppo_ros.core.errors import CheckpointError, UserError
@@ -35,6 +36,7 @@ from chunk_ppo_ros.nodes.reward.durable import run_log
 from chunk_ppo_ros.nodes.trainer.disk_need import DiskNeed
 from chunk_ppo_ros.nodes.wire import conversions, topics
 from support import small_policy
+from support.damage import flip
 
 NUM_CHUNKS, NUM_UPDATES = 2, 3
 
@@ -219,7 +221,7 @@ def test_a_rollback_says_what_is_not_stored_any_more(copy: Path, capsys: pytest.
     for path in list_segments(run_folder(copy) / "store" / "journal")[:3]:
         path.unlink()
     rollback_command.main([*flags(copy), "--to", "step_1"])
-    assert "1 transitions of the undone updates are not stored any more (run.max_disk)" in capsys.readouterr().out
+    assert "1 transition of the undone updates is not stored any more (run.max_disk)" in capsys.readouterr().out
 
 
 def test_a_rollback_to_a_checkpoint_that_is_not_there_names_those_that_are(copy: Path) -> None:
@@ -308,3 +310,28 @@ def test_the_journal_keeps_what_waits_whatever_the_budget(tmp_path: Path) -> Non
     journal.mark_consumed(first.after(2, [("robot_0", 2)]))
     assert len(journal.remove_oldest(max_bytes=0)) == 1
     journal.close()
+
+
+def test_numbers_of_one_are_written_as_such(copy: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    rollback_command.main([*flags(copy), "--to", "step_2"])
+    assert capsys.readouterr().out.startswith("1 checkpoint after step_2 is moved to ")
+    assert number_of(0, "file") == "0 files" and clause(1, "file", "is", "are") == "1 file is"
+
+
+def test_a_run_of_the_command_train_is_taken_back_too(copy: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    """It has no stores."""
+    shutil.rmtree(run_folder(copy) / "store")
+    with pytest.raises(UserError, match="must be a folder with stores"):
+        command.main(["list", str(run_folder(copy))])
+    rollback_command.main([*flags(copy), "--to", "step_1"])
+    assert capsys.readouterr().out.splitlines()[1] == "the run goes on from step_1 when it is resumed"
+    assert not (run_folder(copy) / "store").exists()
+    assert Learner.start(configure(copy, resume=True)).policy_version == 1
+
+
+def test_a_rollback_to_a_damaged_checkpoint_is_refused_and_moves_nothing(copy: Path) -> None:
+    checkpoints = Path(flags(copy)[2])
+    flip(sorted((checkpoints / "step_1" / "params").rglob("*"))[-1])
+    with pytest.raises(CheckpointError, match="step_1/params/.* was changed since it was written"):
+        rollback_command.main([*flags(copy), "--to", "step_1"])
+    assert "step_3" in steps(copy)

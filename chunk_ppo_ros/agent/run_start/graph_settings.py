@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import argparse
+import contextlib
 from collections.abc import Collection
 
 import jax
@@ -10,6 +11,7 @@ import jax
 from chunk_ppo_ros.agent import restore
 from chunk_ppo_ros.agent.run_start.checkpoint_settings import describe, print_assumptions, print_history
 from chunk_ppo_ros.agent.run_start.starting_checkpoint import NoCheckpoint, OpenedCheckpoint, check_is_new, open_start
+from chunk_ppo_ros.agent.run_start.whole_checkpoints import way_back
 from chunk_ppo_ros.config import SIMULATORS, TrainConfig
 from chunk_ppo_ros.config.parameter_file import known_names
 from chunk_ppo_ros.core.errors import CheckpointError, ContradictedCheckpoint, MissingCheckpoint
@@ -65,8 +67,10 @@ def with_checkpoint(config: TrainConfig, *, given: Collection[str], file: str = 
     if resolved.env.has_scene:
         make_task(resolved.env)
     jax.config.update("jax_platforms", "cpu")  # Only shapes are compared here; the nodes need the whole accelerator.
+    resumed = way_back(config.run, checkpoint.root) if config.run.resume else contextlib.nullcontext()
     try:
-        restore.check(checkpoint, resolved)
+        with resumed:
+            restore.check(checkpoint, resolved)
     except ContradictedCheckpoint as error:
         raise ContradictedCheckpoint(f"{error}{_lines_to_change(str(error), given, file)}") from error
     except CheckpointError:

@@ -18,6 +18,7 @@ from chunk_ppo_ros.agent.novelty import Novelty
 from chunk_ppo_ros.agent.restore import PolicyBundle
 from chunk_ppo_ros.agent.run_start.setting_changes import changed_settings, changes_since
 from chunk_ppo_ros.agent.run_start.starting_checkpoint import StartingCheckpoint, check_is_new
+from chunk_ppo_ros.agent.run_start.whole_checkpoints import way_back
 from chunk_ppo_ros.config import TrainConfig
 from chunk_ppo_ros.core.consumption.consumed import NOTHING_CONSUMED, Consumed
 from chunk_ppo_ros.core.errors import CheckpointError
@@ -83,7 +84,9 @@ def initial_state(config: TrainConfig, start: StartingCheckpoint) -> LearnerStat
             be loaded cannot be.
     """
     if config.run.resume:
-        return _resumed(config, start.require())
+        newest = start.require()
+        with way_back(config.run, newest.root):
+            return _resumed(config, newest)
     check_is_new(config.run)
     return _new(config, start)
 

@@ -6,10 +6,11 @@ import dataclasses
 from pathlib import Path
 from typing import NoReturn
 
+from chunk_ppo_ros.agent.run_start.whole_checkpoints import way_back
 from chunk_ppo_ros.config import RunConfig
 from chunk_ppo_ros.core.errors import CheckpointError
 from chunk_ppo_ros.model.checkpoints.checkpoint import Checkpoint
-from chunk_ppo_ros.model.checkpoints.step_folders import newest_checkpoint, step_folder
+from chunk_ppo_ros.model.checkpoints.step_folders import newest_checkpoint, step_folder, step_folders
 
 
 @dataclasses.dataclass(frozen=True)
@@ -82,11 +83,15 @@ def has_trained(run: RunConfig) -> bool:
 
 def _open_newest(run: RunConfig) -> StartingCheckpoint:
     directory = run.checkpoint_folder
-    newest = newest_checkpoint(directory)
-    if newest is None:
+    folders = step_folders(directory)
+    if not folders:
         text = f"{directory} holds no finished checkpoint to resume from; start without --resume"
         return UnreadableCheckpoint(CheckpointError(text))
-    return _open(newest)
+    try:
+        with way_back(run, folders[-1]):
+            return OpenedCheckpoint(Checkpoint.open(folders[-1]))
+    except CheckpointError as error:
+        return UnreadableCheckpoint(error)
 
 
 def _open(path: Path) -> StartingCheckpoint:

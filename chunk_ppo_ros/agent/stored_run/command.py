@@ -9,6 +9,7 @@ from chunk_ppo_ros.agent.stored_run.export_bags import export_run
 from chunk_ppo_ros.agent.stored_run.listing import list_stores, verify_stores
 from chunk_ppo_ros.agent.stored_run.run_folders import RunFolders
 from chunk_ppo_ros.agent.stored_run.stopped_run import prune
+from chunk_ppo_ros.agent.stored_run.wording import clause
 from chunk_ppo_ros.config.commands.runs import store_parser
 from chunk_ppo_ros.core.errors import UserError
 from chunk_ppo_ros.core.units import GIBIBYTE
@@ -40,4 +41,5 @@ def main(arguments: Sequence[str]) -> int:
 def _prune(run: RunFolders, size: float) -> list[str]:
     removed = prune(run, max_bytes=round(size * GIBIBYTE))
     left = sum(path.stat().st_size for path in (run.folder / "store" / "journal").glob("*.log"))
-    return [f"{len(removed)} files are removed, and {left / GIBIBYTE:.3f} GiB of transitions are left"]
+    files = clause(len(removed), "file", "is", "are")
+    return [f"{files} removed, and {left / GIBIBYTE:.3f} GiB of transitions are left"]

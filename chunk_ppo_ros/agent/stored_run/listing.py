@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from chunk_ppo_ros.agent.stored_run.run_folders import RunFolders, read_live_store
+from chunk_ppo_ros.agent.stored_run.wording import clause, number_of
 from chunk_ppo_ros.core.units import MEBIBYTE
 
 
@@ -12,7 +13,7 @@ def list_stores(run: RunFolders) -> list[str]:
     for folder in run.stores():
         contents = read_live_store(folder, check_payloads=False)
         size = contents.num_bytes / MEBIBYTE
-        holes = f"{len(contents.holes)} places, see `store verify`" if contents.holes else "nothing"
+        holes = f"{number_of(len(contents.holes), 'place')}, see `store verify`" if contents.holes else "nothing"
         lines.append(f"{folder.name:<12}{len(contents.records):>9}{len(contents.segments):>7}{size:>10.1f}  {holes}")
     return lines
 
@@ -25,6 +26,7 @@ def verify_stores(run: RunFolders) -> tuple[list[str], bool]:
         lines += [f"{folder.name}: {hole}" for hole in contents.holes]
         lines += [f"{folder.name}: {tail}" for tail in contents.unfinished]
         state = "damaged" if contents.holes else "right"
-        lines.append(f"{folder.name}: {len(contents.records)} records were read, and the store is {state}")
+        records = clause(len(contents.records), "record", "was", "were")
+        lines.append(f"{folder.name}: {records} read, and the store is {state}")
         whole = whole and not contents.holes
     return lines, whole

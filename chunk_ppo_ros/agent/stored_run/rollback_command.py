@@ -13,7 +13,7 @@ from chunk_ppo_ros.core.errors import UserError
 def main(arguments: Sequence[str]) -> int:
     """Runs `chunk_ppo rollback RUN --to step_N`."""
     parsed = rollback_parser().parse_args(arguments)
-    run = RunFolders.find(parsed.run, checkpoints=parsed.checkpoint_folder)
+    run = RunFolders.find(parsed.run, checkpoints=parsed.checkpoint_folder, needs_stores=False)
     try:
         lines = roll_back(run, parsed.to, leave_out=parsed.leave_out)
     except OSError as error:

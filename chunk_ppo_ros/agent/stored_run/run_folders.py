@@ -7,6 +7,7 @@ from pathlib import Path
 
 from chunk_ppo_ros.core.errors import UserError
 from chunk_ppo_ros.data.store import Contents, read_store
+from chunk_ppo_ros.model.checkpoints.step_folders import step_folders
 
 STORES = "store"
 """The name of the folder of a run in which its stores are."""
@@ -15,7 +16,7 @@ _TRIES = 5  # A run that goes on removes files while they are looked at.
 
 @dataclasses.dataclass(frozen=True)
 class RunFolders:
-    """A run that has stores.
+    """A run that has stores, or at least checkpoints.
 
     Attributes:
         folder: the folder of the run.
@@ -26,7 +27,9 @@ class RunFolders:
     checkpoint_folder: Path
 
     @classmethod
-    def find(cls, name: str, *, checkpoints: str = "", runs: Path = Path("runs")) -> RunFolders:
+    def find(
+        cls, name: str, *, checkpoints: str = "", runs: Path = Path("runs"), needs_stores: bool = True
+    ) -> RunFolders:
         """Returns a run.
 
         Args:
@@ -34,14 +37,18 @@ class RunFolders:
             checkpoints: the folder of its checkpoints. Empty takes the folder of the run's name in checkpoints/, beside
                 the folder of the runs.
             runs: the folder of the runs.
+            needs_stores: whether the run must have stores. Otherwise a folder beside whose run there are checkpoints
+                does too, as those of the command train.
 
         Raises:
             UserError: when no such folder has stores; the text lists the runs that have.
         """
         for folder in (Path(name), runs / name):
-            if (folder / STORES).is_dir():
-                beside = folder.absolute().parent.parent / "checkpoints" / folder.absolute().name
-                return cls(folder, Path(checkpoints) if checkpoints else beside)
+            beside = folder.absolute().parent.parent / "checkpoints" / folder.absolute().name
+            found = cls(folder, Path(checkpoints) if checkpoints else beside)
+            is_trained = folder.is_dir() and bool(step_folders(found.checkpoint_folder))
+            if (folder / STORES).is_dir() or (is_trained and not needs_stores):
+                return found
         existing = sorted(path.parent.name for path in runs.glob(f"*/{STORES}"))
         raise UserError(
             f"a run must be a folder with stores, or the name of one below {runs}/, got '{name}'; the runs here are "

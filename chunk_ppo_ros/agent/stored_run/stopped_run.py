@@ -10,7 +10,9 @@ from typing import Protocol
 
 from rosbags.serde import SerdeError
 
+from chunk_ppo_ros.agent.run_start.whole_checkpoints import check_whole
 from chunk_ppo_ros.agent.stored_run.run_folders import STORES, RunFolders
+from chunk_ppo_ros.agent.stored_run.wording import clause, number_of
 from chunk_ppo_ros.core.consumption.chunk_ranges import ChunkKey
 from chunk_ppo_ros.core.errors import CheckpointError, UserError
 from chunk_ppo_ros.core.files.durable_folders import make_folder, sync_folder
@@ -18,7 +20,7 @@ from chunk_ppo_ros.data.bags.bag_writer import load_types
 from chunk_ppo_ros.data.rollout_journal import NAME, RolloutJournal
 from chunk_ppo_ros.data.store import DamagedRecord
 from chunk_ppo_ros.model.checkpoints.checkpoint import Checkpoint
-from chunk_ppo_ros.model.checkpoints.step_folders import finished_checkpoints, newest_checkpoint
+from chunk_ppo_ros.model.checkpoints.step_folders import newest_checkpoint, step_folders
 
 UNDONE = "undone"
 """The name of the folder, among the checkpoints of a run, into which those after a rollback are moved."""
@@ -75,7 +77,7 @@ def roll_back(run: RunFolders, step: str, *, leave_out: bool) -> list[str]:
         UserError: when the run goes on, or does not have the checkpoint, or it is damaged. A later one may be damaged.
         OSError: when a folder cannot be moved.
     """
-    folders = finished_checkpoints(run.checkpoint_folder)
+    folders = step_folders(run.checkpoint_folder)
     names = [folder.name for folder in folders]
     if step not in names:
         raise UserError(
@@ -83,20 +85,28 @@ def roll_back(run: RunFolders, step: str, *, leave_out: bool) -> list[str]:
             f"{', '.join(names) or 'none'}"
         )
     target, later = folders[names.index(step)], folders[names.index(step) + 1 :]
-    checkpoint = Checkpoint.open(target)
+    checkpoint = check_whole(target)
+    moved = f"{number_of(len(later), 'checkpoint')} after {step} {'is' if len(later) == 1 else 'are'} moved to"
+    lines = [f"{moved} {run.checkpoint_folder / UNDONE}"]
+    if not (run.folder / STORES / NAME).is_dir():  # The command train stores no transitions.
+        _undo(later, run)
+        return [*lines, f"the run goes on from {step} when it is resumed"]
     with _journal(run, checkpoint) as journal:
         if leave_out:
             _leave_out(journal, checkpoint)
         waiting, gone = len(journal.waiting()), _gone(journal, checkpoint, later)
-        for folder in reversed(later):  # The newest goes first, so that the run may go on after any of these moves.
-            _move(folder, run.checkpoint_folder / UNDONE)
-    lines = [
-        f"{len(later)} checkpoints after {step} are moved to {run.checkpoint_folder / UNDONE}",
-        f"{waiting} stored transitions wait for an update; the run goes on from {step} when it is resumed",
-    ]
+        _undo(later, run)
+    left = clause(waiting, "stored transition", "waits", "wait")
+    lines.append(f"{left} for an update; the run goes on from {step} when it is resumed")
     if gone:
-        lines.append(f"{gone} transitions of the undone updates are not stored any more (run.max_disk)")
+        which = "of the undone updates " + ("is" if gone == 1 else "are")
+        lines.append(f"{number_of(gone, 'transition')} {which} not stored any more (run.max_disk)")
     return lines
+
+
+def _undo(later: Sequence[Path], run: RunFolders) -> None:
+    for folder in reversed(later):  # The newest goes first, so that the run may go on after any of these moves.
+        _move(folder, run.checkpoint_folder / UNDONE)
 
 
 @contextlib.contextmanager

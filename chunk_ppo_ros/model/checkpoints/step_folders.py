@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import re
 import shutil
+from collections.abc import Callable
 from pathlib import Path
 
 from chunk_ppo_ros.core.errors import CheckpointError
@@ -46,6 +47,15 @@ def finished_checkpoints(directory: Path) -> list[Path]:
     return sorted(_finished(directory), key=_step_of)
 
 
+def step_folders(directory: Path) -> list[Path]:
+    """Returns all `step_<N>`, the oldest first, also those without metadata, which somebody has damaged.
+
+    Raises:
+        CheckpointError: when the folder cannot be read.
+    """
+    return sorted(_steps(directory, Path.is_dir), key=_step_of)
+
+
 def remove_old_checkpoints(directory: Path, *, keep: int, in_use: Path) -> None:
     """Removes all finished checkpoints except the newest `keep` and the one in use.
 
@@ -61,9 +71,13 @@ def remove_old_checkpoints(directory: Path, *, keep: int, in_use: Path) -> None:
 
 
 def _finished(directory: Path) -> list[Path]:
+    return _steps(directory, lambda folder: (folder / METADATA).is_file())
+
+
+def _steps(directory: Path, counts: Callable[[Path], bool]) -> list[Path]:
     try:
         folders = directory.iterdir() if directory.is_dir() else ()
-        return [folder for folder in folders if _STEP.fullmatch(folder.name) and (folder / METADATA).is_file()]
+        return [folder for folder in folders if _STEP.fullmatch(folder.name) and counts(folder)]
     except OSError as error:
         raise CheckpointError(f"checkpoint {directory} cannot be read: {error}; mend its permissions") from error
 

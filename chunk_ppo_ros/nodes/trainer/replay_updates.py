@@ -16,6 +16,7 @@ from chunk_ppo_ros.agent.learner import Learner
 from chunk_ppo_ros.agent.run_start.learner_state import LearnerState, initial_state
 from chunk_ppo_ros.agent.run_start.starting_checkpoint import OpenedCheckpoint
 from chunk_ppo_ros.agent.stored_run.run_folders import STORES, RunFolders
+from chunk_ppo_ros.agent.stored_run.wording import number_of
 from chunk_ppo_ros.config import RunConfig, TrainConfig
 from chunk_ppo_ros.config.commands.runs import replay_updates_parser
 from chunk_ppo_ros.core.consumption.chunk_ranges import ChunkKey
@@ -60,12 +61,16 @@ class Replay:
     num_processors: tuple[int, int]
 
     def __str__(self) -> str:
-        made = f"versions {self.first} to {self.last} of {self.run_id}, made again from {self.num_chunks} transitions"
+        is_one = self.first == self.last
+        versions = f"version {self.last}" if is_one else f"versions {self.first} to {self.last}"
+        made = f"{versions} of {self.run_id}, made again from {number_of(self.num_chunks, 'transition')}"
+        have = "has" if is_one else "have"
         if self.is_equal:
-            return f"replay-updates: {made}, have equal weights (sha256 {self.digest[:DIGITS]})"
+            return f"replay-updates: {made}, {have} equal weights (sha256 {self.digest[:DIGITS]})"
         before, now = self.num_processors
-        why = f"; the run used {before} processors, this process {now}: use as many" if before != now else ""
-        return f"replay-updates: {made}, have other weights at version {self.last}{why}"
+        used = number_of(before, "processor")
+        why = f"; the run used {used}, this process {now}: use as many" if before != now else ""
+        return f"replay-updates: {made}, {have} other weights at version {self.last}{why}"
 
 
 class StoredRun:
@@ -131,7 +136,8 @@ class StoredRun:
         missing = [key for key in self.updates[version].chunks if key not in self._index.places]
         if not missing:
             return ""
-        return f"{len(missing)} transitions of version {version} are not stored, as {missing[0][0]} {missing[0][1]}"
+        which = f"of version {version} {'is' if len(missing) == 1 else 'are'} not stored"
+        return f"{number_of(len(missing), 'transition')} {which}, as {missing[0][0]} {missing[0][1]}"
 
 
 def replay(run: RunFolders) -> Replay:
