@@ -202,6 +202,19 @@ def test_a_full_disk_is_told_and_the_same_transition_can_be_stored_later(
     assert waiting(opened_and_closed(tmp_path, NOTHING_CONSUMED)) == [0, 1]
 
 
+def test_what_was_trained_on_after_the_oldest_checkpoint_stays_where_it_is_asked_for(tmp_path: Path) -> None:
+    journal = opened(tmp_path, segment_bytes=1)
+    add(journal, *range(6))
+    record = NOTHING_CONSUMED
+    for version in range(1, 5):
+        record = record.after(version, [(ROBOT, version - 1)])
+    journal.mark_consumed(record)
+    assert journal.remove_oldest(max_bytes=0, rollback_to=0) == []
+    assert len(journal.remove_oldest(max_bytes=0, rollback_to=2)) == 2  # Numbers 2 and 3 were trained on later.
+    assert len(journal.remove_oldest(max_bytes=0)) == 1  # Number 3 was taken by the newest update.
+    journal.close()
+
+
 def test_the_oldest_files_are_removed_but_none_that_an_update_needs(tmp_path: Path) -> None:
     journal = opened(tmp_path, segment_bytes=1)  # a file for each record
     add(journal, *range(6))

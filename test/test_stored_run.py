@@ -147,13 +147,25 @@ def test_the_oldest_transitions_that_were_trained_on_are_removed(
     size = sum(path.stat().st_size for path in list_segments(journal))
     command.main(["prune", *flags(copy), "--max_disk", str(size / GIBIBYTE)])
     assert "0 files are removed" in capsys.readouterr().out
-    command.main(["prune", *flags(copy), "--max_disk", "0"])
+    command.main(["prune", *flags(copy), "--max_disk", "0", "--all_trained"])
     assert "4 files are removed" in capsys.readouterr().out
     assert [place.key.number for place in read_store(journal).records] == [4, 5, 100]
     assert waiting(copy) == (("robot_0", 100),)
     (Path(flags(copy)[2]) / "step_3" / "metadata.json").write_text("{")
     rollback_command.main([*flags(copy), "--to", "step_2"])
     assert [number for _, number in waiting(copy)] == [4, 5, 100]  # What a damaged checkpoint took is still there.
+
+
+def test_what_a_rollback_to_a_kept_checkpoint_needs_stays(copy: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    command.main(["prune", *flags(copy), "--max_disk", "0"])
+    lines = capsys.readouterr().out.splitlines()
+    assert lines[0].startswith("0 files are removed") and "after a rollback to step_0" in lines[1]
+    shutil.rmtree(Path(flags(copy)[2]) / "step_0")
+    command.main(["prune", *flags(copy), "--max_disk", "0"])
+    lines = capsys.readouterr().out.splitlines()
+    assert lines[0].startswith("2 files are removed") and "after a rollback to step_1" in lines[1]
+    rollback_command.main([*flags(copy), "--to", "step_1"])
+    assert [number for _, number in waiting(copy)] == [2, 3, 4, 5, 100]
 
 
 def test_stopped_runs_only_are_pruned_and_taken_back(copy: Path) -> None:

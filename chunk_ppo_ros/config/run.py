@@ -46,7 +46,8 @@ class RunConfig(Checked):
     max_disk: float = setting(
         50.0,
         "size of the stored transitions that trainer_node keeps, GiB; it removes the oldest ones that were trained on, "
-        "and never those that wait for an update or that the newest update took",
+        "and never those that wait for an update or that the newest update took; those that a rollback to a kept "
+        "checkpoint needs go last",
         minimum=0.001,
         maximum=1_000_000.0,
         graph_only=True,

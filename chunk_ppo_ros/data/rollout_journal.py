@@ -175,7 +175,12 @@ class RolloutJournal:
         """Whether the oldest files were removed, so that the journal does not begin with its first record."""
         return any(first_index_of(path) > 0 for path in list_segments(self.folder)[:1])
 
-    def remove_oldest(self, *, max_bytes: int) -> list[Path]:
+    @property
+    def num_bytes(self) -> int:
+        """The length of all files together, bytes."""
+        return self._store.num_bytes
+
+    def remove_oldest(self, *, max_bytes: int, rollback_to: int | None = None) -> list[Path]:
         """Removes the oldest files until the rest is no larger than a budget, and returns their paths.
 
         A file stays with a transition that waits for an update, or that the newest update took, and so do all later
@@ -183,6 +188,9 @@ class RolloutJournal:
 
         Args:
             max_bytes: the budget, bytes.
+            rollback_to: the policy version of the oldest checkpoint to which the run may be taken back. What was
+                trained on after it stays too, because it then waits again. None is the version before the newest
+                update.
 
         Raises:
             OSError: when a file cannot be removed.
@@ -190,6 +198,8 @@ class RolloutJournal:
         if self._store.num_bytes <= max_bytes:
             return []
         needed = {*self.waiting(), *self._consumed.newest_update}
+        if rollback_to is not None:
+            needed.update(self._consumed.taken_after(rollback_to))
         with self._lock:
             places = self._index.places
             first_needed = min((places[key].index for key in needed if key in places), default=2**64)

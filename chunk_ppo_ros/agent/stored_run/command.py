@@ -27,7 +27,7 @@ def main(arguments: Sequence[str]) -> int:
     actions: dict[str, Callable[[], tuple[list[str], bool]]] = {
         "list": lambda: (list_stores(run), True),
         "verify": lambda: verify_stores(run),
-        "prune": lambda: (_prune(run, parsed.size), True),
+        "prune": lambda: (_prune(run, parsed.size, all_trained=parsed.all_trained), True),
         "export": lambda: (export_run(run, Path(parsed.to)), True),
     }
     try:
@@ -38,8 +38,14 @@ def main(arguments: Sequence[str]) -> int:
     return 0 if is_right else 1
 
 
-def _prune(run: RunFolders, size: float) -> list[str]:
-    removed = prune(run, max_bytes=round(size * GIBIBYTE))
-    left = sum(path.stat().st_size for path in (run.folder / "store" / "journal").glob("*.log"))
-    files = clause(len(removed), "file", "is", "are")
-    return [f"{files} removed, and {left / GIBIBYTE:.3f} GiB of transitions are left"]
+def _prune(run: RunFolders, size: float, *, all_trained: bool) -> list[str]:
+    max_bytes = round(size * GIBIBYTE)
+    pruned = prune(run, max_bytes=max_bytes, all_trained=all_trained)
+    files, left = clause(len(pruned.removed), "file", "is", "are"), f"{pruned.num_bytes / GIBIBYTE:.3f} GiB"
+    lines = [f"{files} removed, and {left} of transitions are left"]
+    if pruned.num_bytes > max_bytes and not all_trained:
+        lines.append(
+            f"what is left waits for an update, or would after a rollback to {pruned.oldest}, the oldest checkpoint; "
+            "--all_trained removes what only a rollback needs"
+        )
+    return lines

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import dataclasses
 import queue
 from collections.abc import Iterator, Sequence
 from pathlib import Path
@@ -20,7 +21,7 @@ from chunk_ppo_ros.data.bags.bag_writer import load_types
 from chunk_ppo_ros.data.rollout_journal import NAME, RolloutJournal
 from chunk_ppo_ros.data.store import DamagedRecord
 from chunk_ppo_ros.model.checkpoints.checkpoint import Checkpoint
-from chunk_ppo_ros.model.checkpoints.step_folders import newest_checkpoint, step_folders
+from chunk_ppo_ros.model.checkpoints.step_folders import finished_checkpoints, step_folders, step_of
 
 UNDONE = "undone"
 """The name of the folder, among the checkpoints of a run, into which those after a rollback are moved."""
@@ -36,26 +37,45 @@ class _Transition(Protocol):
     chunk: _Chunk
 
 
-def prune(run: RunFolders, *, max_bytes: int) -> list[Path]:
-    """Removes the oldest stored transitions that were trained on, and returns the removed files.
+@dataclasses.dataclass(frozen=True)
+class Pruned:
+    """What is left of the stored transitions after the oldest were removed.
+
+    Attributes:
+        removed: the removed files.
+        num_bytes: the size of the files that are left, bytes.
+        oldest: the name of the oldest checkpoint, to which the run can be taken back.
+    """
+
+    removed: tuple[Path, ...]
+    num_bytes: int
+    oldest: str
+
+
+def prune(run: RunFolders, *, max_bytes: int, all_trained: bool = False) -> Pruned:
+    """Removes the oldest stored transitions that were trained on.
 
     Args:
         run: the run, which must be stopped.
-        max_bytes: the size that the journal may have, bytes. A file with a transition that waits for an update stays,
-            and so do all later ones.
+        max_bytes: the size that the journal may have, bytes. A file stays with a transition that waits for an update,
+            that the newest update took, or that waits again after a rollback to any checkpoint of the run, and so do
+            all later files.
+        all_trained: whether files that only a rollback needs are removed too.
 
     Raises:
         UserError: when the run goes on, or has no checkpoint that says what was trained on.
         OSError: when a file cannot be removed.
     """
-    newest = newest_checkpoint(run.checkpoint_folder)
-    if newest is None:
+    checkpoints = finished_checkpoints(run.checkpoint_folder)
+    if not checkpoints:
         raise CheckpointError(
             f"{run.checkpoint_folder} must have a checkpoint that says which transitions were trained on, got none; "
             "name the folder of the run's checkpoints by --checkpoints"
         )
+    oldest, newest = checkpoints[0], checkpoints[-1]
     with _journal(run, Checkpoint.open(newest)) as journal:
-        return journal.remove_oldest(max_bytes=max_bytes)
+        removed = journal.remove_oldest(max_bytes=max_bytes, rollback_to=None if all_trained else step_of(oldest))
+        return Pruned(tuple(removed), journal.num_bytes, oldest.name)
 
 
 def roll_back(run: RunFolders, step: str, *, leave_out: bool) -> list[str]:

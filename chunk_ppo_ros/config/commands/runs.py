@@ -60,6 +60,11 @@ def store_parser() -> FlagParser:
     parser.add_argument(
         "--max_disk", type=float, dest="size", help="for prune: size that the transitions may have, GiB"
     )
+    parser.add_argument(
+        "--all_trained",
+        action="store_true",
+        help="for prune: also remove transitions that wait again after a rollback to an older checkpoint",
+    )
     parser.add_argument("--to", default="", help="for export: folder to write, which must not exist")
     return parser
 

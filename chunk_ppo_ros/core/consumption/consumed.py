@@ -71,6 +71,11 @@ class Consumed:
         """The chunks of the newest update in their order; none where no update has a manifest."""
         return self.updates[max(self.updates)].chunks if self.updates else ()
 
+    def taken_after(self, version: int) -> tuple[ChunkKey, ...]:
+        """Returns the chunks of the updates that followed a policy version, as far as they have a manifest."""
+        later = (manifest.chunks for made, manifest in self.updates.items() if made > version)
+        return tuple(itertools.chain.from_iterable(later))
+
     def after(self, version: int, chunks: Iterable[ChunkKey], *, num_processors: int = 0) -> Consumed:
         """Returns the record after an update.
 

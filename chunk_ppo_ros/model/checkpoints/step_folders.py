@@ -35,7 +35,7 @@ def newest_checkpoint(directory: Path) -> Path | None:
     Raises:
         CheckpointError: when the folder cannot be read.
     """
-    return max(_finished(directory), key=_step_of, default=None)
+    return max(_finished(directory), key=step_of, default=None)
 
 
 def finished_checkpoints(directory: Path) -> list[Path]:
@@ -44,7 +44,7 @@ def finished_checkpoints(directory: Path) -> list[Path]:
     Raises:
         CheckpointError: when the folder cannot be read.
     """
-    return sorted(_finished(directory), key=_step_of)
+    return sorted(_finished(directory), key=step_of)
 
 
 def step_folders(directory: Path) -> list[Path]:
@@ -53,7 +53,7 @@ def step_folders(directory: Path) -> list[Path]:
     Raises:
         CheckpointError: when the folder cannot be read.
     """
-    return sorted(_steps(directory, Path.is_dir), key=_step_of)
+    return sorted(_steps(directory, Path.is_dir), key=step_of)
 
 
 def remove_old_checkpoints(directory: Path, *, keep: int, in_use: Path) -> None:
@@ -64,7 +64,7 @@ def remove_old_checkpoints(directory: Path, *, keep: int, in_use: Path) -> None:
         keep: number of the newest checkpoints that stay.
         in_use: the checkpoint that other processes may be reading, which stays in any case.
     """
-    oldest_first = sorted(_finished(directory), key=_step_of)
+    oldest_first = sorted(_finished(directory), key=step_of)
     for old in oldest_first[: max(0, len(oldest_first) - keep)]:
         if old.resolve() != in_use.resolve():
             shutil.rmtree(old.rename(directory / f"{atomic_folder.UNFINISHED}{old.name}"))
@@ -82,5 +82,6 @@ def _steps(directory: Path, counts: Callable[[Path], bool]) -> list[Path]:
         raise CheckpointError(f"checkpoint {directory} cannot be read: {error}; mend its permissions") from error
 
 
-def _step_of(folder: Path) -> int:
+def step_of(folder: Path) -> int:
+    """Returns the policy version of a `step_<N>`, which is its N."""
     return int(folder.name.removeprefix(_PREFIX))
