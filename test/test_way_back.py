@@ -32,7 +32,8 @@ def configure(folder: Path, **changes: object) -> TrainConfig:
 def trained(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """Returns a folder with a run that has three checkpoints."""
     folder = tmp_path_factory.mktemp("trained")
-    new = configure(folder, resume=False)
+    imitation = small_policy.save_openpi(folder / "imitation")
+    new = configure(folder, resume=False, pretrained_checkpoint_path=str(imitation))
     new.run.folder.mkdir(parents=True)
     Learner.start(new)
     config = configure(folder)

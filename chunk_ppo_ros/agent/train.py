@@ -18,6 +18,7 @@ from chunk_ppo_ros.agent.env import ChunkEnv, simulated
 from chunk_ppo_ros.agent.learner import Learner
 from chunk_ppo_ros.agent.rollout_worker import RolloutWorker
 from chunk_ppo_ros.agent.run_start.checkpoint_settings import TrainingSetup, setup_for_training
+from chunk_ppo_ros.agent.run_start.held_journal import held_journal
 from chunk_ppo_ros.agent.run_start.run_log import open_metrics
 from chunk_ppo_ros.agent.run_start.starting_checkpoint import has_trained
 from chunk_ppo_ros.config import TrainConfig
@@ -38,12 +39,13 @@ LARGE_RATE_FOR_2B = 1e-4
 parameters and 2e-5 for LoRA."""
 
 
-def train(setup: TrainingSetup, env: ChunkEnv) -> Checkpoint:
+def train(setup: TrainingSetup, env: ChunkEnv, *, first_number: int = 0) -> Checkpoint:
     """Trains until `ppo.total_timesteps` executed steps and returns the newest checkpoint.
 
     Args:
         setup: the run's configuration, and the checkpoint that it goes on from or begins with.
         env: the environment of the configured simulator.
+        first_number: the lowest sequence number that is free, where a graph has used some.
 
     Raises:
         CheckpointError: when the checkpoint to start from cannot be loaded, or a checkpoint cannot be written.
@@ -59,7 +61,7 @@ def train(setup: TrainingSetup, env: ChunkEnv) -> Checkpoint:
         env,
         config=config,
         run_id=learner.run_id,
-        sequence_number=learner.counters.next_sequence_number,
+        sequence_number=max(first_number, learner.counters.next_sequence_number),
         episode=learner.counters.next_episode,
     )
     with open_metrics(learner, config, form="train") as log, ReportWriter(config.run.folder) as report:
@@ -119,8 +121,8 @@ def main(arguments: Sequence[str]) -> int:
     with removed_after_failure(run.folder, run.checkpoint_folder, unless=lambda: has_trained(run)):
         check_folder(run.folder, "run.run_dir")
         check_folder(run.checkpoint_root, "run.checkpoint_root")
-        with simulated(setup.config) as env:
-            checkpoint = train(setup, env)
+        with held_journal(run, setup.start) as first_number, simulated(setup.config) as env:
+            checkpoint = train(setup, env, first_number=first_number)
     print(f"the newest checkpoint is {checkpoint.root}")
     origin = checkpoint.require_metadata().provenance
     if origin.is_fallback:

@@ -10,6 +10,7 @@ import queue
 import shutil
 from pathlib import Path
 
+from chunk_ppo_ros.core.consumption.chunk_ranges import ChunkKey
 from chunk_ppo_ros.core.errors import UserError
 from chunk_ppo_ros.core.files.disk_errors import usable
 from chunk_ppo_ros.core.types import DEFAULT_SENDER
@@ -20,6 +21,11 @@ EARLIER = "journal"
 """The name of the folder of such a journal in the folder of a run."""
 
 _FIRST_LINE = b"chunk_ppo_ros transition, message format %d\n" % FORMAT
+
+
+def earlier_transitions(run_folder: Path) -> tuple[ChunkKey, ...]:
+    """Returns the transitions that an earlier release has left in the folder of a run."""
+    return tuple((DEFAULT_SENDER, int(path.stem)) for path in sorted((run_folder / EARLIER).glob("v*/*.cdr")))
 
 
 def take_over(folder: Path, journal: RolloutJournal) -> None:
