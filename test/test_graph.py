@@ -89,6 +89,7 @@ def test_recording_is_one_more_node_that_starts_first(tmp_path: pathlib.Path) ->
     graph = graph_lib.describe(make_config(tmp_path), record=True)
     assert graph.nodes[0].name == "recorder_node"
     assert not graph.nodes[0].use_sim_time
+    assert [node.name for node in graph.nodes if not node.is_needed] == ["recorder_node"]
 
 
 def with_classifier(config: TrainConfig) -> TrainConfig:

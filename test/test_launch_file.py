@@ -87,6 +87,16 @@ def test_waiting_has_no_limit_and_starts_nothing(actions: Any) -> None:
     assert all(isinstance(process.end(1), LogInfo) for _ in range(respawns.MAX_RESPAWNS + 2))
 
 
+@pytest.mark.parametrize("on_node_exit", ["stop", "wait", "respawn"])
+def test_a_node_that_the_run_does_not_need_never_ends_it(actions: Any, on_node_exit: str) -> None:
+    node = dataclasses.replace(ROBOT_NODE, name="recorder_node", is_needed=False)
+    process = Process(actions.node_action(node, GRAPH, on_node_exit=on_node_exit))
+    assert process.action.named["respawn"]
+    assert all(isinstance(process.end(-9), LogInfo) for _ in range(respawns.MAX_RESPAWNS + 2))
+    with pytest.raises(actions.RunFailed):
+        process.end(CONFIGURATION_ERROR)
+
+
 @pytest.mark.parametrize(
     ("name", "on_node_exit", "code", "reason"),
     [

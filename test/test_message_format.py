@@ -61,10 +61,11 @@ def test_every_message_that_is_recorded_says_its_time_its_format_its_run_and_its
     assert next(iter(identified.get_fields_and_field_types().items())) == ("header", "std_msgs/Header")
 
 
-def test_only_sensors_are_recorded_beside_our_messages() -> None:
-    assert len(OURS) == 14
+def test_only_messages_of_ros_itself_are_recorded_beside_our_messages() -> None:
+    assert len(OURS) == 15
     packages = {topic.type_name.split("/")[0] for topic in topics.RECORDED}
-    assert packages == {"chunk_ppo_msgs", "sensor_msgs"}
+    standard = {"sensor_msgs", "std_msgs", "trajectory_msgs", "diagnostic_msgs", "rosgraph_msgs", "rcl_interfaces"}
+    assert packages == {"chunk_ppo_msgs", *standard}
 
 
 def creating_calls(path: pathlib.Path) -> Iterator[tuple[str, str]]:

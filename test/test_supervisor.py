@@ -191,6 +191,31 @@ def test_a_node_that_dies_at_each_start_is_started_anew_later_each_time_and_then
     ]
 
 
+def test_a_node_that_the_run_does_not_need_never_ends_it(
+    make_graph: Callable[..., Graph], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(respawns, "RESPAWN_DELAY", 0.1)
+    monkeypatch.setattr(respawns, "MAX_RESPAWNS", 1)
+    lines: list[str] = []
+    graph = make_graph("idle", "dying")
+    nodes = tuple(dataclasses.replace(node, is_needed=node.name != "dying") for node in graph.nodes)
+    watched = supervisor.Supervisor(dataclasses.replace(graph, nodes=nodes), domain_id=36, output=lines.append)
+    ended = threading.Event()
+
+    def stop() -> None:
+        deadline = time.monotonic() + PATIENCE
+        while not any("the run goes on without" in line for line in lines) and time.monotonic() < deadline:
+            time.sleep(0.05)
+        ended.set()
+        watched.stop()
+
+    threading.Thread(target=stop).start()
+    assert watched.run() == 0 and ended.is_set()
+    assert lines.count("[dying] the disk is full") == 2
+    last = next(line for line in lines if "goes on without" in line).splitlines()[-1]
+    assert last == "it was started anew 1 times in a row, and that does not help; the run goes on without dying"
+
+
 def test_a_run_from_weights_that_nobody_asked_for_ends_with_a_status_of_its_own(
     make_graph: Callable[..., Graph],
 ) -> None:

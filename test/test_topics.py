@@ -52,11 +52,12 @@ TOPICS = {
     "training_metrics": ("chunk_ppo_msgs/msg/TrainingMetrics", qos.RELIABLE, qos.RELIABLE),
     "task_reward": ("chunk_ppo_msgs/msg/TaskReward", qos.RELIABLE, qos.RELIABLE),
     "human_feedback": ("std_msgs/msg/Float32", qos.RELIABLE, qos.RELIABLE),
-    "follower_left/joint_states": ("sensor_msgs/msg/JointState", qos.JOINT_STATES_LOCKSTEP, qos.JOINT_STATES),
-    "follower_right/joint_states": ("sensor_msgs/msg/JointState", qos.JOINT_STATES_LOCKSTEP, qos.JOINT_STATES),
+    "follower_left/joint_states": ("sensor_msgs/msg/JointState", qos.STREAM_PUBLISHER, qos.JOINT_STATES),
+    "follower_right/joint_states": ("sensor_msgs/msg/JointState", qos.STREAM_PUBLISHER, qos.JOINT_STATES),
     "leader_left/joint_states": ("sensor_msgs/msg/JointState", qos.JOINT_STATES, qos.JOINT_STATES),
     "leader_right/joint_states": ("sensor_msgs/msg/JointState", qos.JOINT_STATES, qos.JOINT_STATES),
-    "/clock": ("rosgraph_msgs/msg/Clock", qos.SENSOR, qos.SENSOR),
+    "/clock": ("rosgraph_msgs/msg/Clock", qos.STREAM_PUBLISHER, qos.SENSOR),
+    "/rosout": ("rcl_interfaces/msg/Log", qos.LOG, qos.LOG),
     "/diagnostics": ("diagnostic_msgs/msg/DiagnosticArray", qos.RELIABLE, qos.RELIABLE),
     "emergency_stop": ("std_msgs/msg/Bool", qos.RELIABLE, qos.RELIABLE),
     "deadman": ("std_msgs/msg/Bool", qos.RELIABLE, qos.RELIABLE),
@@ -83,6 +84,19 @@ RECORDED = {
     "training_metrics",
     "follower_left/joint_states",
     "follower_right/joint_states",
+    "leader_left/joint_states",
+    "leader_right/joint_states",
+    "repeated_ack",
+    "human_feedback",
+    "robot_node/active",
+    "emergency_stop",
+    "emergency_stop_state",
+    "deadman",
+    "robot/left/joint_trajectory",
+    "robot/right/joint_trajectory",
+    "/clock",
+    "/diagnostics",
+    "/rosout",
 }
 
 
@@ -120,7 +134,7 @@ def test_the_images_of_a_camera_have_the_topic_that_the_robot_s_setting_says() -
     assert (topic.name, described(topic)) == ("usb/cam_high", images)
 
 
-def test_the_rollout_and_the_joint_states_are_recorded() -> None:
+def test_all_that_a_replay_needs_is_recorded() -> None:
     assert {topic.name for topic in topics.RECORDED} == RECORDED
     assert len(topics.RECORDED) == len(RECORDED)
 
@@ -143,7 +157,7 @@ def test_a_node_publishes_and_subscribes_as_the_table_says(profile: qos.QoSProfi
     node, topic = Node(), topics.FOLLOWER_STATES["left"]
     topic.create_publisher(node)  # type: ignore[arg-type]
     name, kind = "follower_left/joint_states", topic.message_type
-    assert node.asked == ((kind, name, qos.JOINT_STATES_LOCKSTEP), {})
+    assert node.asked == ((kind, name, qos.STREAM_PUBLISHER), {})
     topic.create_subscription(node, hear, profile=profile)  # type: ignore[arg-type]
     assert node.asked == ((kind, name, hear, profile or qos.JOINT_STATES), {})
     topic.create_raw_subscription(node, hear)  # type: ignore[arg-type]

@@ -133,6 +133,12 @@ COMMANDS = {
         DATA,
         "config.commands.recordings:inspect_parser",
     ),
+    "salvage": Command(
+        "data.bags.salvaging.command",
+        "make whole bags of the parts of a recording that were cut off",
+        DATA,
+        "config.commands.recordings:salvage_parser",
+    ),
     "norm-stats": Command(
         "imitation.norm_stats",
         "compute norm_stats.json from recorded episodes",

@@ -58,6 +58,11 @@ class RunConfig(Checked):
     bag_total_size: int = setting(
         20480, "size above which the oldest parts of a recording are removed, MiB", minimum=2, graph_only=True
     )
+    bag_cameras: bool = setting(
+        False,
+        "a recording also has the images of the model's cameras, as JPEG; without it, it has those that the model got",
+        graph_only=True,
+    )
     seed: int = setting(0, "seed of everything random", minimum=0)
 
     def __post_init__(self) -> None:

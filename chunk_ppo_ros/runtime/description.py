@@ -41,6 +41,7 @@ class NodeEntry:
         uses_jax: whether the process of the node loads JAX.
         reads_simulated_time: whether the node reads its time from /clock in lockstep.
         respawn_arguments: ROS arguments that are added when the node is started anew after it ended.
+        is_needed: whether a run cannot go on without the node.
         is_part: whether a run with this configuration, recorded or not, has the node.
     """
 
@@ -49,6 +50,7 @@ class NodeEntry:
     uses_jax: bool = False
     reads_simulated_time: bool = True
     respawn_arguments: tuple[str, ...] = ()
+    is_needed: bool = True
     is_part: Callable[[TrainConfig, bool], bool] = _always
 
     @property
@@ -67,7 +69,13 @@ class NodeEntry:
 # episode began and ended. trainer_node and classifier_node ask for no time, so that no step of the simulated time wakes
 # them (40 % of trainer_node's work while it collects).
 NODES = (
-    NodeEntry("recorder_node", "recorder", reads_simulated_time=False, is_part=lambda config, record: record),
+    NodeEntry(
+        "recorder_node",
+        "recorder",
+        reads_simulated_time=False,
+        is_needed=False,
+        is_part=lambda config, record: record,
+    ),
     NodeEntry(
         "trainer_node",
         "trainer",
@@ -112,6 +120,8 @@ class NodeDescription:
         environment: variables that are set for its process, where the user has not set them.
         respawn_arguments: ROS arguments that are added when the node is started anew.
         prefix: the program that starts the process, such as `nice`, and its arguments; empty where none does.
+        is_needed: whether a run cannot go on without the node. Another one is started anew where it ends, and the run
+            goes on without it where that does not help.
     """
 
     name: str
@@ -120,6 +130,7 @@ class NodeDescription:
     environment: Mapping[str, str]
     respawn_arguments: tuple[str, ...] = ()
     prefix: tuple[str, ...] = ()
+    is_needed: bool = True
 
 
 @dataclasses.dataclass(frozen=True)

@@ -70,6 +70,7 @@ def describe(config: TrainConfig, *, record: bool = False, namespace: str = "", 
             environment=entry.environment,
             respawn_arguments=entry.respawn_arguments,
             prefix=BEHIND_CONTROL if entry.uses_jax and not lockstep else (),
+            is_needed=entry.is_needed,
         )
         for entry in NODES
         if entry.is_part(config, record)

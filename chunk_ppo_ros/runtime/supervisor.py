@@ -53,7 +53,8 @@ class Supervisor:
         on_node_exit: the reaction to a node that ends by itself. 'stop' stops all nodes. 'wait' leaves the others
             waiting. 'respawn' starts the node anew, up to MAX_RESPAWNS times in a row where it ends soon after each
             start (`respawns.py`); trainer_node then continues from its newest checkpoint. A refused configuration stops
-            all nodes in every case.
+            all nodes in every case. A node that the run does not need, such as recorder_node, is started anew in every
+            other case, and the run goes on without it where that does not help.
         environment: further variables for all nodes.
         output: a function that takes each line of the nodes, with the node's name before it, and each line of the
             supervisor. None writes them to standard output.
@@ -89,6 +90,7 @@ class Supervisor:
         }
         self._children: dict[str, Child] = {}
         self._respawns = {node.name: RespawnCount() for node in graph.nodes}
+        self._not_needed = {node.name for node in graph.nodes if not node.is_needed}
         self._due: dict[str, float] = {}
         self._asked: _End | None = None
 
@@ -166,13 +168,19 @@ class Supervisor:
         try:
             self._start(next(node for node in self._graph.nodes if node.name == name), anew=True)
         except OSError as error:
-            return self._respawn(name, f"{name} cannot be started: {error}", now)
+            text = f"{name} cannot be started: {error}"
+            if name not in self._not_needed:
+                return self._respawn(name, text, now)
+            self._go_on_without(name, text, now)
         return None
 
     def _on_death(self, name: str, code: int, child: Child, now: float) -> _End | None:
         how = f"was killed by signal {-code}" if code < 0 else f"ended with exit code {code}"
         tail = "\n".join(f"    {line}" for line in child.tail(_TAIL_LINES)) or "    (nothing)"
         text = f"{name} {how}; its last lines:\n{tail}"
+        if name in self._not_needed and code != CONFIGURATION_ERROR:
+            self._go_on_without(name, text, now)
+            return None
         if self._on_node_exit == "stop" or code == CONFIGURATION_ERROR:
             return _End(1, text)
         if self._on_node_exit == "wait":
@@ -181,6 +189,12 @@ class Supervisor:
             self._output(f"{text}\nthe others wait; start it by hand, or stop with Ctrl-C")
             return None
         return self._respawn(name, text, now)
+
+    def _go_on_without(self, name: str, text: str, now: float) -> None:
+        """Lets a node be started anew that the run does not need. The run goes on in any case."""
+        end = self._respawn(name, text, now)
+        if end is not None:
+            self._output(f"{end.message}; the run goes on without {name}")
 
     def _respawn(self, name: str, text: str, now: float) -> _End | None:
         """Lets a node be started anew after a while. Returns the end of the graph where that has not helped."""

@@ -31,6 +31,20 @@ def inspect_parser() -> FlagParser:
     return parser
 
 
+def salvage_parser() -> FlagParser:
+    """Returns the parser of `salvage`."""
+    parser = FlagParser(
+        prog=command_line("salvage"),
+        description=(
+            "Makes whole bags of the parts of a recording that were cut off, because the recorder was killed or the "
+            "power failed. The exit status is 1 where a part stays cut off."
+        ),
+        examples=((command_line("salvage runs/mine/bag"), "prints a line for each part that was cut off"),),
+    )
+    parser.add_argument("bag", type=Path, help="folder of a recording, such as runs/mine/bag, or of one bag")
+    return parser
+
+
 def norm_stats_parser() -> FlagParser:
     """Returns the parser of `norm-stats`."""
     parser = FlagParser(

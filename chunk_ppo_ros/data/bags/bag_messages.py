@@ -185,6 +185,15 @@ class Bags:
                 raise DamagedFile(f"the message of {channel.topic} with the stamp {stamp} ns is gone")
             return _decode(channel, data)
 
+    def raw(self, place: MessagePlace) -> bytes:
+        """Returns one message as it was serialized.
+
+        Raises:
+            EpisodesError: where the message is gone.
+        """
+        with guarded(self.folders[place.bag].files[place.file], advice="copy it again"):
+            return unpack_message(self._files[place.bag][place.file].read(place.place))
+
     def custom_data(self, bag: int) -> dict[str, str]:
         """Returns the custom data that were given to a recording, or an empty dict where there are none.
 
@@ -207,6 +216,10 @@ class Bags:
             if not folder.has_metadata and not any(file.is_cut_off for file in files) and folder.path.is_dir():
                 sentences.append(f"{folder.path.name} has no {METADATA}; all messages of its files are used")
         return sentences
+
+    def num_unread_bytes(self) -> int:
+        """Returns the bytes at the ends of MCAP files that are no whole record, once all messages have been read."""
+        return sum(file.unread_bytes for files in self._files for file in files if isinstance(file, McapFile))
 
     def close(self) -> None:
         """Closes all files."""

@@ -6,18 +6,22 @@ newest are readable while the recording grows, and the oldest can be removed.
 
 from __future__ import annotations
 
+import contextlib
 import importlib.util
 import os
 import pathlib
 import shutil
 import sys
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable, Sequence
 from typing import Any
 
-from rosbags.interfaces import Nodetype
+from rosbags.interfaces import Nodetype, Qos
 from rosbags.rosbag2 import CompressionFormat, CompressionMode, StoragePlugin, Writer
+from rosbags.rosbag2.storage_mcap import McapWriter
 from rosbags.typesys import Stores, get_types_from_msg, get_typestore
 from rosbags.typesys.store import Typestore
+
+from chunk_ppo_ros.data.bags.salvaging.recording_lock import locked
 
 
 def find_definition(name: str) -> pathlib.Path:
@@ -79,10 +83,22 @@ class BagRecorder:
         types: the definitions of all types that are written.
         part_bytes: the number of message bytes after which the next part begins.
         total_bytes: the size of the folder, bytes, above which the oldest parts are removed.
+        offered: returns the QoS profiles that the publishers of a topic offer, by which rosbag2 plays it.
     """
 
-    def __init__(self, folder: pathlib.Path, types: Typestore, *, part_bytes: int, total_bytes: int) -> None:
+    def __init__(
+        self,
+        folder: pathlib.Path,
+        types: Typestore,
+        *,
+        part_bytes: int,
+        total_bytes: int,
+        offered: Callable[[str], Sequence[Qos]] = lambda topic: (),
+    ) -> None:
         self._folder = folder
+        self._offered = offered
+        self._lock = contextlib.ExitStack()
+        self._is_locked = False
         self._types = types
         self._part_bytes = part_bytes
         self._total_bytes = total_bytes
@@ -97,12 +113,25 @@ class BagRecorder:
             OSError: where the message cannot be written, for example because the disk is full.
         """
         if self._writer is not None and self._written >= self._part_bytes:
-            self.close()
+            self._end_part()
         writer = self._writer or self._open_part()
         if topic not in self._connections:
-            self._connections[topic] = writer.add_connection(topic, type_name, typestore=self._types)
+            self._connections[topic] = writer.add_connection(
+                topic, type_name, typestore=self._types, offered_qos_profiles=self._offered(topic)
+            )
         writer.write(self._connections[topic], timestamp, data)
         self._written += len(data)
+
+    def flush(self) -> None:
+        """Hands what was written to the operating system, so that a process that is killed loses nothing of it.
+
+        Raises:
+            OSError: where it cannot be written.
+        """
+        storage = self._writer.storage if self._writer is not None else None
+        if isinstance(storage, McapWriter) and storage.chunk.msgs:
+            storage.close_chunk()
+            storage.bio.flush()
 
     def close(self) -> None:
         """Ends the part, and writes its index and metadata.
@@ -110,6 +139,10 @@ class BagRecorder:
         Raises:
             OSError: where the part cannot be written.
         """
+        self._end_part()
+        self._lock.close()
+
+    def _end_part(self) -> None:
         writer, self._writer = self._writer, None
         self._connections = {}
         if writer is not None:
@@ -120,16 +153,21 @@ class BagRecorder:
         self._remove_oldest(parts)
         number = int(parts[-1].name.removeprefix("part_")) + 1 if parts else 0
         self._folder.mkdir(parents=True, exist_ok=True)
+        if not self._is_locked:
+            self._lock.enter_context(locked(self._folder))
+            self._is_locked = True
         writer = Writer(
             self._folder / f"part_{number:04d}", version=Writer.VERSION_LATEST, storage_plugin=StoragePlugin.MCAP
         )
         writer.set_compression(CompressionMode.STORAGE, CompressionFormat.ZSTD)
         writer.open()
+        if isinstance(writer.storage, McapWriter):
+            writer.storage.bio.flush()  # A file without its signature would be no bag.
         self._writer, self._written = writer, 0
         return writer
 
     def _remove_oldest(self, parts: list[pathlib.Path]) -> None:
-        sizes = [sum(file.stat().st_size for file in part.iterdir()) for part in parts]
+        sizes = [sum(file.stat().st_size for file in part.rglob("*")) for part in parts]
         excess = sum(sizes) + self._part_bytes - self._total_bytes
         for part, size in zip(parts, sizes, strict=True):
             if excess <= 0:

@@ -267,6 +267,11 @@ RECORDING_ENDED = Condition(
     cleared="the recording goes on",
     is_error=True,
 )
+RECORDING_GAPS = Condition(
+    key="gaps {topic}",
+    text="the recording lacks {total} messages of {topic} so far, which were lost on the way to recorder_node",
+    cleared="the recording of {topic} is whole again",
+)
 
 # These conditions are about transitions and updates in trainer_node.
 

@@ -92,7 +92,7 @@ def node_action(node: graph_lib.NodeDescription, graph: graph_lib.Graph, *, on_n
 
     Where the run fails, `on_exit` raises `RunFailed`, because `launch` has no other way to an exit code that is not 0.
     """
-    respawns = on_node_exit == "respawn" and not node.respawn_arguments
+    respawns = not node.is_needed or (on_node_exit == "respawn" and not node.respawn_arguments)
     ends: list[float] = []  # when the node ended, s of steady time; each soon after the one before
 
     def on_exit(event: ProcessExited, context: LaunchContext) -> list[LaunchDescriptionEntity]:
@@ -104,6 +104,8 @@ def node_action(node: graph_lib.NodeDescription, graph: graph_lib.Graph, *, on_n
             raise RunFailed(f"{node.name} is done, but it trained from fresh weights that nobody asked for")
         if node.name == graph.ends_with and code == 0:
             return [Shutdown(reason=f"{node.name} is done; the run has ended")]
+        if not node.is_needed and code != CONFIGURATION_ERROR:
+            return [LogInfo(msg=f"{how}; it is started anew, and the run goes on")]
         if on_node_exit == "stop" or code == CONFIGURATION_ERROR:
             raise RunFailed(how)
         if on_node_exit == "respawn" and not respawns:

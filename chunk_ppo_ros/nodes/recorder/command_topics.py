@@ -17,15 +17,15 @@ def command_topics(config: TrainConfig) -> tuple[Topic, ...]:
 
     In shadow mode they are what robot_node would command, and what other programs command meanwhile.
 
-    There are none in lockstep, where `execution_result` alone says what was commanded, and none that are known of a
-    back end of another package.
+    In lockstep there are those of the controllers, which sim_node plays. None are known of a back end of another
+    package.
 
     Raises:
         RegistryError: if the back end is `interbotix`, and Interbotix's interface package is not installed.
     """
     find = _BY_BACKEND.get(config.robot.backend)
     shadow = (*topics.SHADOW_COMMANDS.values(),) if config.robot.shadow else ()
-    return () if config.env.is_lockstep else (*shadow, *(find() if find is not None else ()))
+    return (*shadow, *(find() if find is not None else ()))
 
 
 def _ros2_control() -> tuple[Topic, ...]:

@@ -24,13 +24,23 @@ JOINT_STATES = _profile(8, reliability=ReliabilityPolicy.BEST_EFFORT)
 """Publishes and reads joint states. A few are kept so that those of both arms can be matched by stamp."""
 
 JOINT_STATES_LOCKSTEP = _profile(8)
-"""Publishes joint states in lockstep. They are reliable, because a lost one would stop simulated time."""
+"""Reads joint states in lockstep. They are reliable, because a lost one would stop simulated time."""
+
+STREAM_PUBLISHER = _profile(512)
+"""Publishes joint states and the time of a simulator. They are reliable, and the history is deep enough for a recorder
+that gets no processor for half a second."""
 
 IMAGE_PUBLISHER = _profile(2)
 """Publishes images. They are reliable, because recorders and other tools of a lab subscribe to them reliably."""
 
+IMAGE_RECORDING = _profile(16, reliability=ReliabilityPolicy.BEST_EFFORT)
+"""Reads images to record them. It matches reliable and best-effort publishers."""
+
 COMMAND = _profile(8)
 """Publishes and reads joint trajectories. None may be lost, and old ones are of no use."""
+
+LOG = _profile(1000, durability=DurabilityPolicy.TRANSIENT_LOCAL)
+"""Publishes what nodes log, as rclpy does it."""
 
 RELIABLE = _profile(64)
 """Publishes and reads chunks, results, rewards, outcomes and metrics, which are sent one by one."""

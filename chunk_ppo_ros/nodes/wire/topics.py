@@ -13,10 +13,12 @@ from typing import Any
 
 from chunk_ppo_msgs import msg
 from diagnostic_msgs.msg import DiagnosticArray
+from rcl_interfaces.msg import Log
 from rclpy.event_handler import SubscriptionEventCallbacks
 from rclpy.node import Node
 from rclpy.publisher import Publisher
 from rclpy.qos import QoSProfile
+from rclpy.subscription import Subscription
 from rosgraph_msgs.msg import Clock
 from sensor_msgs.msg import CompressedImage, Image, JointState, Joy
 from std_msgs.msg import Bool, Float32
@@ -83,6 +85,13 @@ class Topic:
         """Subscribes a node to this topic. `on_bytes` is called with each message as it was serialized."""
         node.create_subscription(self.message_type, self.name, on_bytes, self.read_profile, raw=True)
 
+    def record(
+        self, node: Node, on_bytes: Callable[..., None], *, profile: QoSProfile, events: SubscriptionEventCallbacks
+    ) -> Subscription[Any]:
+        """Subscribes a recorder in the same way, with a profile of its own, and returns the subscription."""
+        named: dict[str, Any] = {"event_callbacks": events, "raw": True}
+        return node.create_subscription(self.message_type, self.name, on_bytes, profile, **named)
+
 
 # policy_node publishes these.
 ACTION_CHUNK = Topic(topic_names.ACTION_CHUNK, msg.ActionChunk, qos.RELIABLE)
@@ -131,7 +140,7 @@ HUMAN_FEEDBACK = Topic("human_feedback", Float32, qos.RELIABLE)
 # The drivers of the robot publish these, or sim_node those of the followers and the cameras. It publishes joint states
 # reliably in real time too, as the drivers do.
 FOLLOWER_STATES = {
-    side: Topic(name, JointState, qos.JOINT_STATES_LOCKSTEP, read=qos.JOINT_STATES)
+    side: Topic(name, JointState, qos.STREAM_PUBLISHER, read=qos.JOINT_STATES)
     for side, name in topic_names.FOLLOWER_STATES.items()
 }
 LEADER_STATES = {side: Topic(name, JointState, qos.JOINT_STATES) for side, name in topic_names.LEADER_STATES.items()}
@@ -168,8 +177,9 @@ def simulated_images(camera: str, config: RobotConfig) -> Topic:
 
 
 # sim_node publishes the time in lockstep. Each node that has diagnostics publishes them. A node whose work is slow
-# publishes whether it is ready.
-CLOCK = Topic("/clock", Clock, qos.SENSOR)
+# publishes whether it is ready. rclpy publishes what each node logs.
+CLOCK = Topic("/clock", Clock, qos.STREAM_PUBLISHER, read=qos.SENSOR)
+ROSOUT = Topic("/rosout", Log, qos.LOG)
 DIAGNOSTICS = Topic("/diagnostics", DiagnosticArray, qos.RELIABLE)
 READY = Topic("~/ready", Bool, qos.LATCHED, read=qos.LATCHED_SUBSCRIPTION)
 
@@ -227,6 +237,17 @@ RECORDED = (
     SCRIPTED_MOTION,
     POLICY_VERSION,
     TRAINING_METRICS,
+    REPEATED_ACK,
+    HUMAN_FEEDBACK,
+    ROBOT_ACTIVE,
+    EMERGENCY_STOP,
+    EMERGENCY_STOP_STATE,
+    DEADMAN,
+    *CHUNK_TRAJECTORIES.values(),
     *FOLLOWER_STATES.values(),
+    *LEADER_STATES.values(),
+    CLOCK,
+    DIAGNOSTICS,
+    ROSOUT,
 )
-"""The topics that recorder_node records of every run."""
+"""The topics that recorder_node records of every run. docs/bags.md says what is in a bag beside them."""

@@ -112,7 +112,8 @@ def read_channel(body: bytes, schemas: dict[int, tuple[str, str, bytes]]) -> tup
     name, definition_format, definition = schemas.get(schema, ("", "", b""))
     # Definitions of formats that nobody reads need not be text.
     text = definition.decode(errors="replace")
-    return number, Channel(topic, name, encoding, text, definition_format, more.get("topic_type_hash", ""))
+    digest, offered = more.get("topic_type_hash", ""), more.get("offered_qos_profiles", "")
+    return number, Channel(topic, name, encoding, text, definition_format, digest, offered)
 
 
 def read_message_index(body: bytes) -> tuple[int, list[tuple[int, int]]]:

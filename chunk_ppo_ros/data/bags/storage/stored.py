@@ -22,6 +22,7 @@ class Channel:
         definition: the definition of the type as text; empty where the file has none.
         definition_format: "ros2msg" or "ros2idl", or what else the file says; empty where it has no definition.
         digest: the hash of the type's definition, such as "RIHS01_..."; empty where it is unknown.
+        offered: the QoS profiles that its publishers offered, as YAML; empty where the file does not say them.
     """
 
     topic: str
@@ -30,6 +31,7 @@ class Channel:
     definition: str = ""
     definition_format: str = ""
     digest: str = ""
+    offered: str = ""
 
 
 @dataclasses.dataclass(frozen=True)

@@ -16,10 +16,12 @@ class MessageOrigin:
         publisher: the id of the publisher, which is `endpoint_gid` where the graph lists it. It is empty where rclpy
             does not tell it, as in releases before Kilted.
         sent: when the message was sent, ns of the system clock of the sender's machine; 0 where it is not known.
+        received: when the middleware received it, ns of the system clock; 0 where it is not known.
     """
 
     publisher: bytes = b""
     sent: int = 0
+    received: int = 0
 
 
 class WithOrigin:
@@ -44,4 +46,4 @@ class WithOrigin:
         """Takes a message with what rclpy knows of it."""
         message, info = received[0] if len(received) == 1 else received
         publisher = bytes(info.get("publisher_gid", {}).get("data", b""))
-        self.take(message, MessageOrigin(publisher, info["source_timestamp"]))
+        self.take(message, MessageOrigin(publisher, info["source_timestamp"], info.get("received_timestamp", 0)))
