@@ -96,11 +96,11 @@ class Recording:
         result = msg.ExecutionResult(header=header, sender=self.sender, num_steps=num_steps, end=end)
         self._write("execution_result", result)
 
-    def outcome(self, number: int, at_ms: int, *, episode: int = 0, success: bool = False) -> None:
+    def outcome(self, number: int, at_ms: int, *, episode: int = 0, success: bool = False, reward: float = 0.0) -> None:
         """Writes how a chunk ended."""
         header = header_of(START + at_ms * MS)
         outcome = msg.ChunkOutcome(header=header, run_id="run", sequence_number=number, episode=episode)
-        outcome.sender, outcome.success = self.sender, success
+        outcome.sender, outcome.success, outcome.reward = self.sender, success, reward
         self._write("chunk_outcome", outcome)
 
     def close(self) -> None:
@@ -395,3 +395,16 @@ def test_a_recording_cut_short(folder: pathlib.Path) -> None:
     shutil.rmtree(folder / "part_0000")
     with pytest.raises(EpisodesError, match="a folder with nothing"):
         read_episodes(folder, CONFIG)
+
+
+def test_the_last_step_of_each_chunk_has_its_reward_where_all_are_recorded(tmp_path: pathlib.Path) -> None:
+    recording = Recording(tmp_path / "bag")
+    recording.joints(0, 600)
+    for number, episode in enumerate((0, 0, 1, 1)):
+        recording.chunk(number, 100 * number, episode=episode, num_steps=H - number % 2)
+    for number, episode in enumerate((0, 0, 1)):
+        recording.outcome(number, 100 * number, episode=episode, reward=0.5 + number)
+    recording.close()
+    first, second = read_episodes(tmp_path / "bag", CONFIG)
+    assert first.rewards is not None and first.rewards.tolist() == [0.0, 0.0, 0.0, 0.5, 0.0, 0.0, 1.5]
+    assert second.rewards is None

@@ -94,7 +94,7 @@ def test_a_checkpoint_is_served_as_its_actor_acts(checkpoint: Path, tmp_path: Pa
         (["nowhere"], "checkpoint nowhere must be a folder, got none of that name"),
         (["CHECKPOINT", "--port", "70000"], "--port must be within 0..65535, got 70000"),
         (["CHECKPOINT", "--action_horizon", "8"], "model.action_horizon: checkpoint 4, configuration 8"),
-        (["CHECKPOINT", "--decoding", "likely"], "invalid choice: 'likely'"),
+        (["CHECKPOINT", "--decoding", "likely"], "--decoding must be one of greedy, sample, got 'likely'"),
     ],
 )
 def test_what_cannot_be_served_is_refused_in_one_line(

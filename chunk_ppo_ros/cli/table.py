@@ -157,6 +157,12 @@ COMMANDS = {
         DATA,
         "config.commands.recordings:train_classifier_parser",
     ),
+    "export-lerobot": Command(
+        "agent.stored_run.lerobot_command",
+        "write a run, a bag or any recording as a LeRobot dataset",
+        DATA,
+        "config.commands.recordings:export_lerobot_parser",
+    ),
     "start-of-day": Command(
         "nodes.start_of_day.command",
         "move each joint by 2 degrees and the grippers, look through the cameras, and write a report",

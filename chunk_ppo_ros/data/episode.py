@@ -5,7 +5,7 @@ from __future__ import annotations
 import dataclasses
 import functools
 import math
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 
 import numpy as np
 
@@ -70,6 +70,8 @@ class Episode:
             called.
         image_steps: int [n], the steps that have images, rising; None where all steps have them.
         times: float64 [T], the recorded times of the steps, s; None where the recording has none.
+        rewards: float32 [T], the reward of each step; None where the recording has none. The reward of a chunk is that
+            of its last executed step.
         facts: what the recording says, what was assumed, and what is not used.
     """
 
@@ -82,6 +84,7 @@ class Episode:
     cameras: Mapping[str, ReadImage] = dataclasses.field(default_factory=dict)
     image_steps: np.ndarray | None = None
     times: np.ndarray | None = None
+    rewards: np.ndarray | None = None
     facts: RecordingFacts = RecordingFacts()
 
     def __post_init__(self) -> None:
@@ -153,11 +156,25 @@ def seen_starts(episode: Episode, *, stride: int) -> np.ndarray:
     return np.array(starts, np.int64)
 
 
+def rewards_of_steps(rewards: Sequence[float | None], ends: Sequence[int]) -> np.ndarray | None:
+    """Returns the rewards of steps, float32 [T], where each chunk is rewarded at its last step.
+
+    Args:
+        rewards: the rewards of the chunks; where one of them is None, the result is None.
+        ends: the numbers of steps up to the end of each chunk; the last one is T.
+    """
+    if None in rewards:
+        return None
+    values = np.zeros(ends[-1], np.float32)
+    values[np.asarray(ends) - 1] = rewards
+    return values
+
+
 def at_rate(episode: Episode, rate: float) -> Episode:
     """Returns the episode in control steps of another rate, Hz, or the episode itself where it has that rate.
 
     Step i is at the time i / rate. States and actions are interpolated linearly at that time. The image of a step is
-    the newest one, as a policy would have it.
+    the newest one, as a policy would have it. Rewards are left out.
 
     Raises:
         EpisodesError: where the rate differs and only some steps have images.
@@ -178,6 +195,7 @@ def at_rate(episode: Episode, rate: float) -> Episode:
         actions=_interpolate(at, episode.actions),
         rate=rate,
         times=None,
+        rewards=None,
         cameras={name: functools.partial(_read_other, read, newest) for name, read in episode.cameras.items()},
     )
 

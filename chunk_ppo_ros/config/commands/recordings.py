@@ -6,6 +6,9 @@ from pathlib import Path
 
 from chunk_ppo_ros.config.flags import FlagParser, add_config_flags, command_line
 
+LEROBOT_IMAGES = ("h264", "av1", "png")
+"""The ways in which `export-lerobot` keeps images. The first is the default."""
+
 
 def inspect_parser() -> FlagParser:
     """Returns the parser of `inspect`."""
@@ -122,4 +125,35 @@ def measure_imitation_parser() -> FlagParser:
     )
     parser.add_argument("--json", type=Path, help="also write all figures to this file")
     add_config_flags(parser, preset="debug", from_checkpoint=True)
+    return parser
+
+
+def export_lerobot_parser() -> FlagParser:
+    """Returns the parser of `export-lerobot`."""
+    parser = FlagParser(
+        prog=command_line("export-lerobot"),
+        description=(
+            "Writes a run, a bag or any recording that this package reads as a LeRobot dataset of version 3. LeRobot "
+            "itself is not needed.\n\n"
+            "A run that was recorded is read from its bag, in which each step has measured joint states. Without a bag "
+            "the stored transitions are read, which hold joint states and images at the start of each chunk."
+        ),
+        examples=(
+            (command_line("export-lerobot runs/mine mine_lerobot"), "writes the episodes of a run"),
+            (command_line("export-lerobot recordings/cup cup_lerobot --images png"), "keeps each image exactly"),
+        ),
+        first=("--images", "--from_store", "--prompt", "--leave_out_episodes"),
+    )
+    parser.add_argument("source", help="the folder or the name of a run, a bag, HDF5 files, or a LeRobot dataset")
+    parser.add_argument("output", type=Path, help="the folder of the dataset, which must not exist")
+    parser.add_argument(
+        "--images",
+        choices=LEROBOT_IMAGES,
+        default=LEROBOT_IMAGES[0],
+        help=f"how images are kept: in videos, or exactly, as png in the rows ({LEROBOT_IMAGES[0]})",
+    )
+    parser.add_argument(
+        "--from_store", action="store_true", help="take the stored transitions of a run although it has a bag"
+    )
+    add_config_flags(parser, preset="full")
     return parser

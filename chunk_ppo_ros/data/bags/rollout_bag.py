@@ -22,7 +22,7 @@ from chunk_ppo_ros.data.bags.rollout_parts import missing_parts
 from chunk_ppo_ros.data.bags.single_messages import read_message
 from chunk_ppo_ros.data.bags.storage.bag_folder import METADATA, find_bags
 from chunk_ppo_ros.data.bags.track import MissingStates, Track
-from chunk_ppo_ros.data.episode import Episode, LeftOut, ReadImage, RecordingFacts, camera_names
+from chunk_ppo_ros.data.episode import Episode, LeftOut, ReadImage, RecordingFacts, camera_names, rewards_of_steps
 from chunk_ppo_ros.data.left_out import is_left_out
 from chunk_ppo_ros.data.message_format import FORMAT
 from chunk_ppo_ros.data.topic_names import FOLLOWER_STATES
@@ -103,6 +103,7 @@ def read_bag(
             continue
         episode = _to_episode(
             parts,
+            rewards=[recording.rewards.get((chunk.sender, chunk.stamp)) for chunk in chunks],
             source=source,
             rate=rate,
             prompt=prompt or chunks[0].prompt,
@@ -248,9 +249,16 @@ class _Images:
 
 
 def _to_episode(
-    parts: list[_Executed], *, source: str, rate: float, prompt: str, success: bool | None, images: _Images
+    parts: list[_Executed],
+    *,
+    rewards: Sequence[float | None],
+    source: str,
+    rate: float,
+    prompt: str,
+    success: bool | None,
+    images: _Images,
 ) -> Episode:
-    starts = np.cumsum([0, *(len(part.states) for part in parts[:-1])])
+    *starts, num_steps = np.cumsum([0, *(len(part.states) for part in parts)]).tolist()
     return Episode(
         source=source,
         states=np.concatenate([part.states for part in parts]),
@@ -258,6 +266,7 @@ def _to_episode(
         rate=rate,
         prompt=prompt,
         success=success,
-        cameras=images.readers(parts, starts),
-        image_steps=starts,
+        cameras=images.readers(parts, np.array(starts)),
+        image_steps=np.array(starts),
+        rewards=rewards_of_steps(rewards, [*starts[1:], num_steps]),
     )

@@ -85,6 +85,7 @@ class Recording:
         results: the number of executed steps and the end of the last one, s, by sender and stamp of the chunk.
         joints: the times, s, and states [7] of an arm, by its side and by the namespace of its joint states.
         outcomes: whether each chunk was a success, by episode.
+        rewards: the reward of each chunk, by its sender and stamp, ns.
         said: sentences about parts that are missing, cut off, or there twice.
         unused: the other topics with their types.
     """
@@ -93,6 +94,7 @@ class Recording:
     results: dict[tuple[str, int], tuple[int, float]]
     joints: dict[str, dict[str, list[tuple[float, np.ndarray]]]]
     outcomes: dict[EpisodeKey, list[bool]]
+    rewards: dict[tuple[str, int], float] = dataclasses.field(default_factory=dict)
     said: list[str] = dataclasses.field(default_factory=list)
     unused: list[str] = dataclasses.field(default_factory=list)
 
@@ -142,6 +144,7 @@ def _read(reader: Bags, recording: Recording, convention: grippers.GripperConven
         elif name == CHUNK_OUTCOME:
             key = message.run_id, message.sender, message.episode
             recording.outcomes.setdefault(key, []).append(bool(message.success))
+            recording.rewards[message.sender, stamp] = float(message.reward)
         else:
             state = _read_state(message, stored, convention)
             arms = recording.joints[_SIDES[name]]
