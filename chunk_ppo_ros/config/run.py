@@ -29,6 +29,10 @@ class RunConfig(Checked):
     prompt: str = setting("", "the task in words; empty takes the task's own")
     tokenizer_dir: str = setting("", "folder of FAST and prompt tokenizers; empty takes the checkpoint's")
     wandb: bool = setting(True, "log to wandb; offline unless a login exists")
+    tensorboard: bool = setting(
+        False,
+        "also write the metrics for TensorBoard, into the folder tensorboard of the run (tensorboard --logdir runs)",
+    )
     autostart: bool = setting(
         True,
         "policy_node, trainer_node and robot_node configure and activate themselves when their process starts; what "

@@ -1,11 +1,12 @@
-"""Writes the metrics of a run to `metrics.jsonl`, and to wandb where that is on."""
+"""Writes the metrics of a run to `metrics.jsonl`, and to wandb and for TensorBoard where these are on."""
 
 from __future__ import annotations
 
 import time
 import types
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from pathlib import Path
+from typing import Any, Protocol
 
 from chunk_ppo_ros import config as config_lib
 from chunk_ppo_ros.core.metrics import Metrics
@@ -14,6 +15,17 @@ from chunk_ppo_ros.reporting import wandb_sink
 from chunk_ppo_ros.reporting.metric_table import METRICS, Kind
 from chunk_ppo_ros.reporting.metrics_file import MetricsFile
 from chunk_ppo_ros.reporting.software import software
+from chunk_ppo_ros.reporting.tensorboard.sink import TensorboardSink
+
+
+class Sink(Protocol):
+    """Takes the records of a run beside the metrics file. It raises nothing."""
+
+    def send(self, record: Mapping[str, Any]) -> None:
+        """Takes a record: progress, labels and metrics by name."""
+
+    def close(self) -> None:
+        """Ends the sink."""
 
 
 class MetricsLog:
@@ -21,12 +33,12 @@ class MetricsLog:
 
     Args:
         file: file that takes every record.
-        wandb: sink that takes every record too; None where wandb is off.
+        sinks: further sinks that take every record.
     """
 
-    def __init__(self, file: MetricsFile, wandb: wandb_sink.WandbSink | None) -> None:
+    def __init__(self, file: MetricsFile, sinks: Sequence[Sink] = ()) -> None:
         self._file = file
-        self._wandb = wandb
+        self._sinks = list(sinks)
 
     @classmethod
     def open(
@@ -39,7 +51,9 @@ class MetricsLog:
         is_fallback: bool = False,
         form: str = "",
     ) -> MetricsLog:
-        """Opens the metrics in `run_dir` and appends the configuration. `run.wandb` says whether wandb is on.
+        """Opens the metrics in `run_dir` and appends the configuration.
+
+        `run.wandb` and `run.tensorboard` say which further sinks are on.
 
         Args:
             run_dir: the folder of the run.
@@ -57,8 +71,12 @@ class MetricsLog:
         settings = config_lib.to_dict(config)
         begun = {"start": start, "is_fallback": is_fallback, "form": form, "software": software()}
         file.append({"kind": "run", "run_id": run_id, "time": time.time(), "config": settings, **begun})
-        sink = wandb_sink.start(run_dir, run_id=run_id, config=settings) if config.run.wandb else None
-        return cls(file, sink)
+        sinks: list[Sink] = []
+        if config.run.wandb and (wandb := wandb_sink.start(run_dir, run_id=run_id, config=settings)) is not None:
+            sinks.append(wandb)
+        if config.run.tensorboard:
+            sinks.append(TensorboardSink(run_dir))
+        return cls(file, sinks)
 
     def write(
         self, kind: Kind, metrics: Metrics, *, counters: Counters, labels: Mapping[str, str] | None = None
@@ -72,7 +90,7 @@ class MetricsLog:
             labels: further texts of the record, by names such as "evaluation/decoding".
 
         Raises:
-            OSError: when the file cannot be written, as on a full disk; wandb never raises.
+            OSError: when the file cannot be written, as on a full disk; other sinks never raise.
             ValueError: when the kind is not a key of `METRICS`.
         """
         if kind not in METRICS:
@@ -83,16 +101,15 @@ class MetricsLog:
             "policy_version": counters.policy_version,
         }
         values = {**progress, **(labels or {}), **metrics}
-        if self._wandb is not None:
-            self._wandb.send(values)
+        for sink in self._sinks:
+            sink.send(values)
         self._file.append({"kind": kind, "time": time.time(), **values})
 
     def close(self) -> None:
         """Closes the file and gives wandb a few seconds to finish."""
         self._file.close()
-        if self._wandb is not None:
-            self._wandb.close()
-            self._wandb = None
+        while self._sinks:
+            self._sinks.pop().close()
 
     def __enter__(self) -> MetricsLog:
         """Returns itself."""

@@ -12,8 +12,9 @@ from chunk_ppo_ros.reporting.metric_table import METRICS, Kind, MetricRow
 
 _INTRODUCTION = """# Metrics
 
-A training run logs these metrics to `runs/NAME/metrics.jsonl`, to wandb and, in the ROS graph, to the topic
-`training_metrics`, under the same names. A value that is not finite is null in the file. Beside the metrics each record
+A training run logs these metrics to `runs/NAME/metrics.jsonl`, to wandb, for TensorBoard where `run.tensorboard` is on
+and, in the ROS graph, to the topic `training_metrics`, under the same names. [report.md](report.md) shows where one
+looks at them. A value that is not finite is null in the file. Beside the metrics each record
 has `kind`, `time` (seconds since 1970), `num_chunks` and `num_steps` (chunks and control steps trained on so far) and
 `policy_version`. On the topic all of them are in the array `metrics`, and twenty curves that people watch are fields
 beside it (`ros2 topic echo /training_metrics --field policy_loss`). The unit 1 stands for a number without a unit.
@@ -26,7 +27,7 @@ The methods and curves of `experiments/` log metrics of their own beside these, 
 described where they are computed, not here.
 
 The times `run_time/...` are sums since the beginning of the run, over all its starts, at most about a second old. The
-page of a run, `summary.md`, has a table of their shares. `time/rollout` and `time/update` are of one update.
+page of a run, `report.html`, has a table of their shares. `time/rollout` and `time/update` are of one update.
 
 The line that is printed after an update shows `kl/approx` and `kl/after`. Decide by `kl/after`: it is measured over
 the whole rollout once the update is made, and it is what `ppo.max_kl` limits. Which values call for which setting is

@@ -1,0 +1,1 @@
+"""Writes metrics for TensorBoard."""
