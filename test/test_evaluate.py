@@ -141,9 +141,10 @@ def test_the_command_measures_prints_and_writes(
     asked: list[dict[str, Any]] = []
 
     def measure(
-        checkpoint: Checkpoint, config: TrainConfig, *, on_outcome: Any, **options: Any
+        checkpoint: Checkpoint, config: TrainConfig, *, on_outcome: Any, on_episode: Any, **options: Any
     ) -> evaluate.EvaluationResult:
         asked.append(options)
+        on_episode()
         return TWO_OF_FOUR
 
     monkeypatch.setattr(evaluate.Checkpoint, "open", lambda path: SOMEWHERE)

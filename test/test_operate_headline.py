@@ -139,7 +139,7 @@ def test_the_headline_says_what_is_waited_for(
 def test_where_there_is_no_graph_the_domain_and_a_command_are_named() -> None:
     found = shown(Picture(dataclasses.replace(PLACE, namespace="/lab"), nodes=frozenset()))
     assert found.waits_for == "ROS_DOMAIN_ID=37, this machine only, namespace /lab"
-    assert "python -m chunk_ppo_ros graph --domain_id 37" in found.does
+    assert "chunk_ppo graph --domain_id 37" in found.does
 
 
 def test_what_is_worse_goes_before() -> None:

@@ -6,6 +6,8 @@ import dataclasses
 import errno
 import pathlib
 import queue
+import re
+import time
 from collections.abc import Callable, Iterator, Mapping
 from types import SimpleNamespace
 from typing import Any
@@ -15,6 +17,7 @@ from chunk_ppo_msgs import msg
 from rclpy.serialization import serialize_message
 
 from chunk_ppo_ros.config import EpisodeConfig, TrainConfig
+from chunk_ppo_ros.config.flags.program import SHOWS_PROGRESS
 from chunk_ppo_ros.core.consumption.consumed import NOTHING_CONSUMED, Consumed
 from chunk_ppo_ros.core.consumption.number_window import NumberWindow
 from chunk_ppo_ros.core.errors import FRESH_UNASKED
@@ -467,57 +470,31 @@ def test_a_full_disk_is_told_once_and_does_not_stop_training(node: FakeNode, log
 # The tests below check the bars of progress.
 
 
-class Bar:
-    """Stands for a bar of tqdm."""
-
-    made: list[Bar] = []  # noqa: RUF012 - tests set it
-
-    def __init__(self, *, total: int | None = None, initial: int = 0, **settings: Any) -> None:
-        self.total, self.n, self.settings, self.is_open = total, initial, settings, True
-        Bar.made.append(self)
-
-    def __enter__(self) -> Bar:
-        return self
-
-    def __exit__(self, *_: object) -> None:
-        self.close()
-
-    def update(self, more: int = 1) -> None:
-        self.n += more
-
-    def close(self) -> None:
-        self.is_open = False
-
-
 @pytest.fixture
-def bars(monkeypatch: pytest.MonkeyPatch) -> list[Bar]:
-    monkeypatch.setattr(progress_bars, "tqdm", Bar)
-    monkeypatch.setattr(Bar, "made", [])
-    return Bar.made
+def terminal(monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) -> Callable[[], str]:
+    """Makes standard error show bars. The returned function gives what was written there since its last call."""
+    monkeypatch.setenv(SHOWS_PROGRESS, "1")
+    return lambda: capsys.readouterr().err
 
 
-def test_the_bar_of_a_rollout_counts_chunks_and_makes_room_for_the_next(bars: list[Bar]) -> None:
+def test_the_bar_of_a_rollout_counts_chunks_and_makes_room_for_the_next(terminal: Callable[[], str]) -> None:
     bar = progress_bars.RolloutBar()
     bar.update()
     bar.close()
-    assert bars == []
+    assert terminal() == ""
     bar.open(version=4, num_accepted=2, num_required=8)
-    bar.update()
-    (first,) = bars
-    assert (first.total, first.n, first.is_open) == (8, 3, True)
-    assert first.settings == {"desc": "version 4 rollout", "unit": "chunk", "leave": False}
+    assert re.search(r"\rversion 4 rollout: +25%.*2/8", terminal())
     bar.open(version=5, num_accepted=0, num_required=8)
-    assert [one.is_open for one in bars] == [False, True]
+    assert re.search(r"\r +\r.*\rversion 5 rollout: +0%.*0/8", terminal(), re.DOTALL)
     bar.close()
+    terminal()
     bar.update()
-    assert (bars[1].is_open, bars[1].n) == (False, 0)
+    assert terminal() == ""
 
 
-def test_the_bar_of_an_update_shows_how_many_minibatches_are_done(bars: list[Bar]) -> None:
+def test_the_bar_of_an_update_shows_how_many_minibatches_are_done(terminal: Callable[[], str]) -> None:
     with progress_bars.update_bar(4) as on_minibatch:
-        (bar,) = bars
-        for done in (1, 2, 5):
-            on_minibatch(done, 8)
-            assert (bar.n, bar.total) == (done, 8)
-    assert not bar.is_open
-    assert bar.settings == {"desc": "version 4 update", "unit": "minibatch", "leave": False}
+        on_minibatch(1, 8)
+        time.sleep(0.2)  # longer than tqdm waits before it draws again
+        on_minibatch(5, 8)
+    assert re.search(r"\rversion 4 update: +62%.*5/8", terminal())

@@ -59,3 +59,8 @@ def test_what_was_not_measured_is_left_out() -> None:
     assert update_line(Metrics(), counters=COUNTERS, ppo=PPO, solved=[]) == (
         "version 3: 1536/5000 steps, 0/0 episodes solved"
     )
+
+
+def test_the_end_of_the_run_comes_last() -> None:
+    text = update_line(Metrics(), counters=COUNTERS, ppo=PPO, solved=[True], end="about 2 min 00 s left, until 09:32")
+    assert text == "version 3: 1536/5000 steps, 1/1 episodes solved; about 2 min 00 s left, until 09:32"

@@ -6,11 +6,10 @@ limit, the temperature and the prompts are those of the checkpoint that it start
 
 from __future__ import annotations
 
+import dataclasses
 import sys
 import time
 from collections.abc import Sequence
-
-from tqdm import tqdm
 
 from chunk_ppo_ros.agent import restore
 from chunk_ppo_ros.agent.actor import Actor
@@ -29,6 +28,8 @@ from chunk_ppo_ros.core.types import Transition
 from chunk_ppo_ros.data.chunk_sample.sampler import ChunkSampler
 from chunk_ppo_ros.model.checkpoints.checkpoint import Checkpoint
 from chunk_ppo_ros.reporting.metrics_log import MetricsLog
+from chunk_ppo_ros.reporting.progress import progress_bar
+from chunk_ppo_ros.reporting.progress.run_estimate import RunEstimate
 from chunk_ppo_ros.reporting.report_writer import ReportWriter
 from chunk_ppo_ros.reporting.run_clock import RunClock
 from chunk_ppo_ros.reporting.run_metrics import time_metrics
@@ -66,10 +67,11 @@ def train(setup: TrainingSetup, env: ChunkEnv, *, first_number: int = 0) -> Chec
     )
     with open_metrics(learner, config, form="train") as log, ReportWriter(config.run.folder) as report:
         report.request()  # A run that is stopped before its first update has a page too.
-        run_clock = RunClock(config.run.folder, since=since)
+        clock, estimate = RunClock(config.run.folder, since=since), RunEstimate(config.ppo.total_timesteps)
+        loop = _Loop(config, learner, actor, worker, log, clock, estimate)
         sampler = ChunkSampler(config.run.folder, learner.run_id)
         while not learner.finished:
-            sampler.add(_iterate(config, learner, actor, worker, log, run_clock))
+            sampler.add(loop.iterate())
             report.request()
     return learner.checkpoint
 
@@ -84,30 +86,41 @@ def warn_of_large_rate(config: TrainConfig) -> None:
         )
 
 
-def _iterate(
-    config: TrainConfig, learner: Learner, actor: Actor, worker: RolloutWorker, log: MetricsLog, run_clock: RunClock
-) -> list[Transition]:
-    """Collects one rollout, makes one update and writes one checkpoint. Returns the rollout."""
-    started = time.monotonic()
-    label = f"version {learner.policy_version}"
-    with tqdm(total=config.ppo.num_chunks_per_update, desc=f"{label} rollout", unit="chunk", leave=False) as bar:
-        transitions, episodes = worker.collect(config.ppo.num_chunks_per_update, on_chunk=bar.update)
-    collected = time.monotonic()
-    for episode in episodes:
-        log.write("episode", episode.metrics(), counters=learner.counters, labels=episode.labels)
-    with tqdm(desc=f"{label} update", unit="minibatch", leave=False) as bar:
+@dataclasses.dataclass(frozen=True)
+class _Loop:
+    """The parts of a training, which take turns."""
 
-        def on_minibatch(done: int, total: int) -> None:
-            bar.total = total
-            bar.update(done - bar.n)
+    config: TrainConfig
+    learner: Learner
+    actor: Actor
+    worker: RolloutWorker
+    log: MetricsLog
+    clock: RunClock
+    estimate: RunEstimate
 
-        metrics = learner.update(transitions, progress=on_minibatch)
-    actor.load(learner.save(), policy_version=learner.policy_version)
-    metrics |= time_metrics(rollout=collected - started, update=time.monotonic() - collected)
-    log.write("update", metrics | run_clock.metrics(), counters=learner.counters)
-    solved = [episode.success for episode in episodes]
-    print(update_line(metrics, counters=learner.counters, ppo=config.ppo, solved=solved))
-    return transitions
+    def iterate(self) -> list[Transition]:
+        """Collects one rollout, makes one update and writes one checkpoint. Returns the rollout."""
+        started, learner = time.monotonic(), self.learner
+        transitions, solved = self._collect(f"version {learner.policy_version} rollout")
+        collected = time.monotonic()
+        what = f"version {learner.policy_version} update"
+        with progress_bar(what, unit="minibatch", compiles=self.estimate.is_first) as bar:
+            metrics = learner.update(transitions, progress=bar.set)
+        self.actor.load(learner.save(), policy_version=learner.policy_version)
+        metrics |= time_metrics(rollout=collected - started, update=time.monotonic() - collected)
+        self.log.write("update", metrics | self.clock.metrics(), counters=learner.counters)
+        end = self.estimate.after_update(learner.num_steps)
+        print(update_line(metrics, counters=learner.counters, ppo=self.config.ppo, solved=solved, end=end))
+        return transitions
+
+    def _collect(self, what: str) -> tuple[list[Transition], list[bool]]:
+        """Returns a rollout, and whether each episode that ended in it was solved."""
+        total = self.config.ppo.num_chunks_per_update
+        with progress_bar(what, unit="chunk", total=total, compiles=self.estimate.is_first) as bar:
+            transitions, episodes = self.worker.collect(total, on_chunk=bar.update)
+        for episode in episodes:
+            self.log.write("episode", episode.metrics(), counters=self.learner.counters, labels=episode.labels)
+        return transitions, [episode.success for episode in episodes]
 
 
 def main(arguments: Sequence[str]) -> int:

@@ -29,6 +29,7 @@ from chunk_ppo_ros.evaluation.results import EvaluationResult
 from chunk_ppo_ros.evaluation.statistics import PairedTest, paired_test
 from chunk_ppo_ros.evaluation.video import EpisodeCommands, shown_episode, write_video
 from chunk_ppo_ros.model.checkpoints.checkpoint import Checkpoint
+from chunk_ppo_ros.reporting.progress import progress_bar
 
 ObservedT = TypeVar("ObservedT")
 
@@ -212,7 +213,15 @@ def main(arguments: Sequence[str]) -> int:
             "the robot by --graph"
         )
     commands, greedy = EpisodeCommands(), parsed.decoding == GREEDY
-    result = evaluate_checkpoint(checkpoint, config, episodes=parsed.episodes, greedy=greedy, on_outcome=commands)
+    with progress_bar("evaluation", unit="episode", total=parsed.episodes, compiles=True) as bar:
+        result = evaluate_checkpoint(
+            checkpoint,
+            config,
+            episodes=parsed.episodes,
+            greedy=greedy,
+            on_episode=bar.update,
+            on_outcome=commands,
+        )
     print(result)
     if parsed.video:
         print(_film(parsed.video, config, result, commands))

@@ -41,6 +41,7 @@ from chunk_ppo_ros.model.backbone.layout import make_layout
 from chunk_ppo_ros.model.backbone.pi0_fast import embedding_table
 from chunk_ppo_ros.model.checkpoints.checkpoint import Checkpoint
 from chunk_ppo_ros.model.checkpoints.data_contradictions import check_data
+from chunk_ppo_ros.reporting.progress import progress_bar
 from chunk_ppo_ros.sim.experts.demonstrations import Demonstrations, collect_demonstrations
 
 NUM_DEMONSTRATIONS = 32
@@ -104,10 +105,12 @@ def prefer(policy: Pi0FASTActorCritic, params: Params, batch: CloningBatch, epis
     """
     score = jax.jit(lambda actor, chunks: score_both(policy, actor, chunks))
     actor, sums = params[ACTOR], np.zeros((2, len(batch)))
-    for first in range(0, len(batch), BATCH_SIZE):
-        # The last batch is filled up with first rows, so that all batches have the shape that was compiled.
-        rows = np.arange(first, first + BATCH_SIZE) % len(batch)
-        sums[:, rows] = np.asarray(score(actor, batch.take(rows)))
+    with progress_bar("scoring", unit="chunk", total=len(batch), compiles=True) as bar:
+        for first in range(0, len(batch), BATCH_SIZE):
+            # The last batch is filled up with first rows, so that all batches have the shape that was compiled.
+            rows = np.arange(first, first + BATCH_SIZE) % len(batch)
+            sums[:, rows] = np.asarray(score(actor, batch.take(rows)))
+            bar.set(min(first + BATCH_SIZE, len(batch)), len(batch))
     tokens = np.bincount(episodes, batch.token_mask.sum(axis=1))
     ours, served = (np.bincount(episodes, row) / tokens for row in sums)
     return Preference(ours=ours, served=served)
@@ -155,15 +158,18 @@ def prefer_checkpoint(checkpoint: Checkpoint, config: TrainConfig, *, episodes: 
     """
     bundle = restore.load(checkpoint, config)
     demonstrations: Demonstrations | RecordedChunks = (
-        collect_demonstrations(config)
-        if episodes is None
-        else recorded_chunks_of(episodes, config, checkpoint=checkpoint)
+        _demonstrate(config) if episodes is None else recorded_chunks_of(episodes, config, checkpoint=checkpoint)
     )
     try:
         batch = tokenize(demonstrations, bundle.tokenizer)
     except ValueError as error:
         raise UserError(f"demonstrations cannot be scored: {error}") from error
     return prefer(bundle.policy, bundle.params, batch, demonstrations.episodes)
+
+
+def _demonstrate(config: TrainConfig) -> Demonstrations:
+    with progress_bar("demonstrations", unit="episode", total=config.pretrain.num_demonstrations) as bar:
+        return collect_demonstrations(config, on_episode=bar.update)
 
 
 def recorded_chunks_of(path: Path, config: TrainConfig, *, checkpoint: Checkpoint | None = None) -> RecordedChunks:

@@ -15,7 +15,6 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 import optax
-from tqdm import tqdm
 
 from chunk_ppo_ros.agent import restore
 from chunk_ppo_ros.agent.run_start.tokenizer_fitting import check_tokenizers, fit
@@ -33,6 +32,7 @@ from chunk_ppo_ros.model.checkpoints.metadata import Provenance
 from chunk_ppo_ros.model.checkpoints.run_settings import RunSettings
 from chunk_ppo_ros.model.checkpoints.saving import save_openpi_checkpoint
 from chunk_ppo_ros.model.tokenization.policy_tokenizer import PolicyTokenizer
+from chunk_ppo_ros.reporting.progress import progress_bar
 from chunk_ppo_ros.rl.partition import Partition
 from chunk_ppo_ros.sim.experts.demonstrations import Demonstrations, collect_demonstrations
 from chunk_ppo_ros.sim.simulator import check_simulator_cameras, make_simulator
@@ -204,7 +204,7 @@ def clone_demonstrations(config: TrainConfig, directory: Path, *, also_after: Co
         check_is_free(folder)
     _check_demonstrable(config)
     settings = config.pretrain
-    with tqdm(total=settings.num_demonstrations, desc="demonstrations", unit="episode") as bar:
+    with progress_bar("demonstrations", unit="episode", total=settings.num_demonstrations) as bar:
         demonstrations = collect_demonstrations(config, on_episode=bar.update)
     print(f"the demonstrator solved {np.mean(demonstrations.success):.0%} of {settings.num_demonstrations} episodes")
     tokenizer = fit(demonstrations, config)
@@ -256,10 +256,10 @@ def cloning_progress(num_steps: int) -> Iterator[Callable[[float], None]]:
 
     It yields a function that advances the bar by one step and takes the loss of that step, nats per token.
     """
-    with tqdm(total=num_steps, desc="behavior cloning", unit="step") as bar:
+    with progress_bar("behavior cloning", unit="step", total=num_steps, compiles=True) as bar:
 
         def on_step(loss: float) -> None:
-            bar.set_postfix(nats_per_token=f"{loss:.3f}", refresh=False)
+            bar.note(f"nats_per_token={loss:.3f}")
             bar.update()
 
         yield on_step

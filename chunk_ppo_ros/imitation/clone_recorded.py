@@ -15,7 +15,6 @@ from pathlib import Path
 import jax
 import jax.numpy as jnp
 import numpy as np
-from tqdm import tqdm
 
 from chunk_ppo_ros.agent import restore
 from chunk_ppo_ros.agent.restore import PolicyBundle
@@ -45,6 +44,7 @@ from chunk_ppo_ros.model.checkpoints.metadata import Provenance
 from chunk_ppo_ros.model.checkpoints.saving import save_openpi_checkpoint
 from chunk_ppo_ros.model.tokenization.normalization import clip_actions
 from chunk_ppo_ros.model.tokenization.policy_tokenizer import PolicyTokenizer
+from chunk_ppo_ros.reporting.progress import progress_bar
 
 MAX_SCORED = 512
 """The largest number of chunks of the held-out episodes that are scored. They are spread evenly over the episodes."""
@@ -192,7 +192,7 @@ def make_score(policy: Pi0FASTActorCritic, batch: CloningBatch, config: TrainCon
 def _read(episodes: Sequence[Episode], config: TrainConfig, folder: Path) -> RecordedChunks:
     stride = config.pretrain.chunk_stride
     num_chunks = sum(len(seen_starts(episode, stride=stride)) for episode in episodes)
-    with tqdm(total=num_chunks, desc="reading images", unit="chunk") as bar:
+    with progress_bar("reading images", unit="chunk", total=num_chunks) as bar:
         return read_chunks(episodes, config, folder=folder, stride=stride, on_chunk=bar.update)
 
 

@@ -22,6 +22,7 @@ from chunk_ppo_ros.data.episode import Episode, camera_names
 from chunk_ppo_ros.data.readers import read_all
 from chunk_ppo_ros.imitation.inspection.before_work import FOR_IMAGES, check_before, check_frames
 from chunk_ppo_ros.imitation.success_classifier import ClassifierError, SuccessClassifier, fit, init, logits
+from chunk_ppo_ros.reporting.progress import progress_bar
 from chunk_ppo_ros.robot import aloha
 
 HELD_OUT = 0.2
@@ -186,7 +187,8 @@ def train_classifier(
     """
     labeled = label_images(episodes, camera_names(config), last_steps=last_steps)
     trained, held = hold_out(labeled, seed=config.run.seed)
-    params = train(trained, num_steps=num_steps, seed=config.run.seed)
+    with progress_bar("training", unit="step", total=num_steps, compiles=True) as bar:
+        params = train(trained, num_steps=num_steps, seed=config.run.seed, on_step=lambda loss: bar.update())
     probabilities = np.concatenate(
         [jax.nn.sigmoid(logits(params, part)) for part in np.array_split(held.images, -(-len(held.images) // 256))]
     )

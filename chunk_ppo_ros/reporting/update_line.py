@@ -12,7 +12,7 @@ SHOWN = {"reward/chunk_mean": ".3f", "ratio/mean": ".3f", "kl/approx": ".4f", "k
 """The logged names of the metrics that are printed, with the format of each number."""
 
 
-def update_line(metrics: Metrics, *, counters: Counters, ppo: PPOConfig, solved: Sequence[bool]) -> str:
+def update_line(metrics: Metrics, *, counters: Counters, ppo: PPOConfig, solved: Sequence[bool], end: str = "") -> str:
     """Returns one line about an update. Where the update was undone, the line says so.
 
     Args:
@@ -20,6 +20,7 @@ def update_line(metrics: Metrics, *, counters: Counters, ppo: PPOConfig, solved:
         counters: progress of the run, this update included.
         ppo: settings of the run; `total_timesteps` and `max_kl` are read.
         solved: whether the task was solved, for each episode that ended since the previous update.
+        end: text that says when the run ends; empty where that is not known.
     """
     numbers = [f"{name} {metrics[name]:{form}}" for name, form in SHOWN.items() if name in metrics]
     parts = [
@@ -27,7 +28,7 @@ def update_line(metrics: Metrics, *, counters: Counters, ppo: PPOConfig, solved:
         f"{sum(solved)}/{len(solved)} episodes solved",
         *numbers,
     ]
-    return f"version {counters.policy_version}: {', '.join(parts)}{_undone(metrics, ppo)}"
+    return f"version {counters.policy_version}: {', '.join(parts)}{_undone(metrics, ppo)}{f'; {end}' if end else ''}"
 
 
 def _undone(metrics: Metrics, ppo: PPOConfig) -> str:

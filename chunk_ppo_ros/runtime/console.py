@@ -26,6 +26,11 @@ class Console:
         self._shows_progress = False
         self._lock = threading.Lock()
 
+    @property
+    def shows_progress(self) -> bool:
+        """Whether the stream is a terminal, so that progress is shown."""
+        return self._is_terminal
+
     def line(self, text: str) -> None:
         """Writes a finished line."""
         with self._lock, contextlib.suppress(OSError):

@@ -16,6 +16,7 @@ import time
 from collections.abc import Callable, Iterator, Mapping
 from types import FrameType
 
+from chunk_ppo_ros.config.flags.program import SHOWS_PROGRESS
 from chunk_ppo_ros.core.errors import CONFIGURATION_ERROR, FRESH_UNASKED
 from chunk_ppo_ros.runtime.console import Console
 from chunk_ppo_ros.runtime.description import LOGS, Graph, NodeDescription
@@ -84,6 +85,7 @@ class Supervisor:
             **os.environ,
             "ROS_AUTOMATIC_DISCOVERY_RANGE": "LOCALHOST",
             "PYTHONUNBUFFERED": "1",
+            SHOWS_PROGRESS: "1" if output is None and console.shows_progress else "",
             "ROS_LOG_DIR": str(self._logs / "ros"),
             **(environment or {}),
             "ROS_DOMAIN_ID": str(domain_id),

@@ -15,7 +15,7 @@ from chunk_ppo_ros.runtime import graph
 
 
 def main(arguments: Sequence[str]) -> int:
-    """Runs `python -m chunk_ppo_ros graph`.
+    """Runs `chunk_ppo graph`.
 
     Flags come before the parameter file, the file before the checkpoint, and the checkpoint before the preset. What can
     be refused is refused before a folder is made or a node is started.

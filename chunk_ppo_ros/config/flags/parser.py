@@ -102,9 +102,13 @@ class FlagParser(argparse.ArgumentParser):
         return HelpPage(self, HelpRequest()).text()
 
     def error(self, message: str) -> NoReturn:
-        """Prints the error and then one line of usage, and exits with status 2."""
+        """Says of argparse's errors what must be, and hands the error to `refuse`."""
         for pattern, sentence in REWORDED:
             message = re.sub(f"^{pattern}$", sentence, message)
+        self.refuse(message)
+
+    def refuse(self, message: str) -> NoReturn:
+        """Prints the error and then one line of usage, and exits with status 2. A program may do otherwise."""
         print(f"{self.prog}: {message}\nusage: {self.short_usage()}", file=sys.stderr)
         self.exit(2)
 

@@ -46,11 +46,11 @@ class DeployParser(FlagParser):
         self.set_defaults(checkpoint_b=None, run_kind="deploy")
         add_graph_flags(self)
 
-    def error(self, message: str) -> NoReturn:
+    def refuse(self, message: str) -> NoReturn:
         """Raises a SettingError or exits with status 2."""
         if self._raises:
             raise SettingError(message)
-        super().error(message)
+        super().refuse(message)
 
 
 def deploy_parser() -> DeployParser:

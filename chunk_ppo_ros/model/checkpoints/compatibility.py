@@ -14,6 +14,7 @@ from pathlib import Path
 from chunk_ppo_ros import config as config_module
 from chunk_ppo_ros.config import Pi0FASTActorCriticConfig, TrainConfig
 from chunk_ppo_ros.config.entries import model_size
+from chunk_ppo_ros.config.flags import command_line
 from chunk_ppo_ros.core.errors import CheckpointError, ContradictedCheckpoint
 from chunk_ppo_ros.core_jax.parameter_groups import VALUE
 from chunk_ppo_ros.model.backbone.freezing import FrozenTowers
@@ -64,7 +65,7 @@ def match_leaves(path: Path, stored: Collection[str], wanted: Collection[str]) -
     if any(is_adapter(name) for name in stored) and not has_adapters:
         raise CheckpointError(
             f"{path} has low-rank adapters, so model.lora_rank must be theirs, got a model without; set it, or merge "
-            "them: python -m chunk_ppo_ros export"
+            f"them: {command_line('export')}"
         )
     fresh: set[str] = set()
     notes = []

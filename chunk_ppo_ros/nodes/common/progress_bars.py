@@ -6,7 +6,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from typing import Protocol
 
-from tqdm import tqdm
+from chunk_ppo_ros.reporting.progress import ProgressBar, progress_bar
 
 
 class OnMinibatch(Protocol):
@@ -20,13 +20,13 @@ class RolloutBar:
     """Shows how full the rollout is between the calls of `open` and `close`."""
 
     def __init__(self) -> None:
-        self._bar: tqdm | None = None
+        self._bar: ProgressBar | None = None
 
     def open(self, *, version: int, num_accepted: int, num_required: int) -> None:
         """Shows a new rollout in place of the one before."""
         self.close()
-        description = f"version {version} rollout"
-        self._bar = tqdm(total=num_required, initial=num_accepted, desc=description, unit="chunk", leave=False)
+        what = f"version {version} rollout"
+        self._bar = ProgressBar(what, unit="chunk", total=num_required, initial=num_accepted)
 
     def update(self) -> None:
         """Shows one more chunk."""
@@ -43,10 +43,5 @@ class RolloutBar:
 @contextmanager
 def update_bar(version: int) -> Iterator[OnMinibatch]:
     """Shows the progress of an update. It yields the function that the update calls after each minibatch."""
-    with tqdm(desc=f"version {version} update", unit="minibatch", leave=False) as bar:
-
-        def on_minibatch(done: int, total: int) -> None:
-            bar.total = total
-            bar.update(done - bar.n)
-
-        yield on_minibatch
+    with progress_bar(f"version {version} update", unit="minibatch") as bar:
+        yield bar.set

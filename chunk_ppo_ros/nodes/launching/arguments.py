@@ -139,7 +139,7 @@ class SettingsParser(flags.FlagParser):
         super().__init__(prog=prog, description=None)
         flags.add_config_flags(self, preset="debug")
 
-    def error(self, message: str) -> NoReturn:
+    def refuse(self, message: str) -> NoReturn:
         """Raises a SettingError, because a launch file must not end the process."""
         raise SettingError(message)
 

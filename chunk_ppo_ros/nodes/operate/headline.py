@@ -6,6 +6,7 @@ import dataclasses
 import enum
 import re
 
+from chunk_ppo_ros.config.flags import command_line
 from chunk_ppo_ros.nodes.operate.actions import Action, action_named, action_of_command, shown_key, with_keys
 from chunk_ppo_ros.nodes.operate.intake import PLAYER
 from chunk_ppo_ros.nodes.operate.picture import Episode, Level, Phase, Picture
@@ -91,7 +92,7 @@ def _lost(picture: Picture, now: float) -> Headline | None:
         return Headline(Kind.LOST, "LOOKING FOR THE GRAPH", where)
     if not picture.nodes:
         start = (
-            f"Start it by: python -m chunk_ppo_ros graph --domain_id {place.domain}. Or leave (q), and name the domain "
+            f"Start it by: {command_line('graph')} --domain_id {place.domain}. Or leave (q), and name the domain "
             "of your graph by --domain_id."
         )
         return Headline(Kind.LOST, "NO GRAPH HERE", where, "", start)

@@ -134,7 +134,8 @@ class PolicyLoader:
         self._loading = message
         actors, path, version = self._actors, Path(message.checkpoint), message.version
         if not self._deploy.is_comparison:  # Otherwise the operator must not know which checkpoint acts.
-            self._node.get_logger().info(f"loading policy version {version} from {path}")
+            compiling = "" if self._node.is_ready else ", and compiling it"
+            self._node.get_logger().info(f"loading policy version {version} from {path}{compiling}")
         self._node.submit(
             lambda: actors.actor_of(path, policy_version=version), lambda outcome: self._on_loaded(message, outcome)
         )

@@ -28,6 +28,7 @@ from chunk_ppo_ros.data.store import read_payload, read_store
 from chunk_ppo_ros.model.checkpoints.checkpoint import METADATA, Checkpoint
 from chunk_ppo_ros.model.checkpoints.step_folders import finished_checkpoints
 from chunk_ppo_ros.nodes.wire import conversions
+from chunk_ppo_ros.reporting.progress import progress_bar
 from chunk_ppo_ros.runtime.processors import num_processors
 
 DIGITS = 16
@@ -158,7 +159,8 @@ def replay(run: RunFolders) -> Replay:
             learner = _learner(stored, before, after)
         for version in range(before.policy_version + 1, after.policy_version + 1):
             transitions = stored.transitions(version)
-            learner.update(transitions)
+            with progress_bar(f"update of version {version}", unit="minibatch", compiles=not num_chunks) as bar:
+                learner.update(transitions, progress=bar.set)
             num_chunks += len(transitions)
         digest = tree_digest(learner.state)
         kept = _state(stored, after, after)

@@ -15,6 +15,7 @@ from chunk_ppo_ros.nodes.trainer.run_times import RunTimesIntake
 from chunk_ppo_ros.nodes.wire import conversions, topics
 from chunk_ppo_ros.reporting.metric_table import Kind
 from chunk_ppo_ros.reporting.metrics_log import MetricsLog
+from chunk_ppo_ros.reporting.progress.run_estimate import RunEstimate
 from chunk_ppo_ros.reporting.run_metrics import episode_labels, episode_metrics
 from chunk_ppo_ros.reporting.update_line import update_line
 
@@ -37,6 +38,7 @@ class TrainingLog:
         self._solved: list[bool] = []  # whether each episode since the last update was solved
         self._newest_episode: dict[str, int] = {}  # the newest episode that is written, by sender
         self._times = RunTimesIntake(node)
+        self._estimate: RunEstimate | None = None
         self._publisher = topics.TRAINING_METRICS.create_publisher(node)
 
     def write_update(self, metrics: Metrics, counters: Counters) -> None:
@@ -44,7 +46,10 @@ class TrainingLog:
         timed = metrics | self._times.metrics(counters.run_id)
         self._publish(timed, counters)
         self._write("update", timed, counters)
-        line = update_line(metrics, counters=counters, ppo=self._node.config.ppo, solved=self._solved)
+        ppo = self._node.config.ppo
+        self._estimate = self._estimate or RunEstimate(ppo.total_timesteps)
+        end = self._estimate.after_update(counters.num_steps)
+        line = update_line(metrics, counters=counters, ppo=ppo, solved=self._solved, end=end)
         self._node.get_logger().info(line)
         self._solved = []
 
@@ -73,7 +78,8 @@ class TrainingLog:
         self._write("episode", metrics, counters, labels=episode_labels(prompt))
 
     def close(self) -> None:
-        """Closes the metrics file."""
+        """Closes the metrics file, and forgets the pace of the run."""
+        self._estimate = None
         if self.file is not None:
             self.file.close()
             self.file = None

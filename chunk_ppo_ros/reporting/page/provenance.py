@@ -13,6 +13,7 @@ from chunk_ppo_ros.reporting.metrics_file import FILE_NAME
 from chunk_ppo_ros.reporting.page.changed_settings import changes_from_preset, command_line, present
 from chunk_ppo_ros.reporting.page.html import Html, joined, table, tag
 from chunk_ppo_ros.reporting.page.run_data import RunData
+from chunk_ppo_ros.reporting.progress.durations import duration_text
 from chunk_ppo_ros.reporting.run_metrics import WALL
 
 _FOLDERS = {
@@ -78,14 +79,6 @@ def provenance(run: RunData) -> Html:
             table((), [(text, tag("code", path)) for text, path in places(run)], kind="facts"),
         ]
     )
-
-
-def duration_text(seconds: float) -> str:
-    """Returns a duration as text, such as "2 h 05 min" or "48 s"."""
-    minutes, rest = divmod(round(seconds), 60)
-    if minutes < 60:
-        return f"{minutes} min {rest:02d} s" if minutes else f"{rest} s"
-    return f"{minutes // 60} h {minutes % 60:02d} min"
 
 
 def places(run: RunData) -> list[tuple[str, Path]]:

@@ -1,0 +1,53 @@
+"""Estimates when a whole run ends."""
+
+from __future__ import annotations
+
+import datetime
+import time
+from collections.abc import Callable
+
+from chunk_ppo_ros.reporting.progress.durations import duration_text
+
+
+class RunEstimate:
+    """Estimates the end of a run from the pace of its updates. The first one is left out, because XLA compiles in it.
+
+    Args:
+        total: control steps at which the run ends.
+        clock: returns the steady time, s.
+        now: returns the time of day.
+    """
+
+    def __init__(
+        self,
+        total: int,
+        *,
+        clock: Callable[[], float] = time.monotonic,
+        now: Callable[[], datetime.datetime] = datetime.datetime.now,
+    ) -> None:
+        self._total, self._clock, self._now = total, clock, now
+        self._first: tuple[float, int] | None = None
+
+    @property
+    def is_first(self) -> bool:
+        """Whether no update is made yet in this start of the run, so that XLA compiles in the next one."""
+        return self._first is None
+
+    def after_update(self, num_steps: int) -> str:
+        """Returns how long the run still takes and when it ends; empty while that is not known.
+
+        Args:
+            num_steps: control steps that the run has trained on, those of earlier starts included.
+        """
+        at = self._clock()
+        if self._first is None:
+            self._first = at, num_steps
+        since, first = self._first
+        if num_steps >= self._total:
+            above = num_steps - self._total
+            return f"done; the last rollout is a whole one, which makes {above} steps more" if above else "done"
+        if num_steps <= first or at <= since:
+            return ""
+        left = (self._total - num_steps) * (at - since) / (num_steps - first)
+        ends = self._now() + datetime.timedelta(seconds=left)
+        return f"about {duration_text(left)} left, until {ends:%H:%M}"
