@@ -172,12 +172,14 @@ def test_a_forged_transition_is_answered_set_aside_and_moves_nothing(
     assert (version.next_sequence_number, version.next_episode) == (4, 1)
 
 
-def test_a_chunk_of_another_robot_is_set_aside(graph: Graph, aside: Callable[[], list[SetAsideTransition]]) -> None:
+def test_a_chunk_of_a_robot_without_a_name_is_set_aside(
+    graph: Graph, aside: Callable[[], list[SetAsideTransition]]
+) -> None:
     transition = make_transition(0)
-    other = dataclasses.replace(transition, id=dataclasses.replace(transition.id, sender="robot_9"))
+    other = dataclasses.replace(transition, id=dataclasses.replace(transition.id, sender=""))
     ack = send(graph, conversions.transition_to_message(other))
-    assert (ack.sender, ack.status) == ("robot_9", ACK.REFUSED_INVALID)
-    assert [one.reason for one in aside()] == ["sender must be robot_0, got 'robot_9'"]
+    assert (ack.sender, ack.status) == ("", ACK.REFUSED_INVALID)
+    assert [one.reason for one in aside()] == ["sender must have 1 to 100 bytes, got ''"]
     train(graph, 0, 1, 2, 3)
 
 
@@ -366,7 +368,7 @@ def test_transitions_of_another_node_are_named_set_aside_and_not_answered(
     graph.until(lambda: forger.transitions.get_subscription_count())
     forger.transitions.publish(honest(1))
     graph.until(aside)
-    assert graph.logged("those of /forger on transition, which /peer publishes") == 1
+    assert graph.logged("those of /forger on transition as robot_0, which /peer publishes") == 1
     assert "it comes from /forger" in aside()[0].reason
     assert len(graph.peer.acks) == 1
     graph.remove(forger)

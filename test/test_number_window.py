@@ -7,7 +7,7 @@ import dataclasses
 import pytest
 from rclpy.serialization import serialize_message
 
-from chunk_ppo_ros.core.consumption.number_window import NumberWindow
+from chunk_ppo_ros.core.consumption.number_window import MOST_ROBOTS, NumberWindow
 from chunk_ppo_ros.core.types import ChunkId
 from chunk_ppo_ros.nodes.trainer.intake.received import read_id, read_transition
 from chunk_ppo_ros.nodes.wire import conversions
@@ -15,7 +15,7 @@ from support.wire_transitions import make_transition
 
 
 def window() -> NumberWindow:
-    return NumberWindow(("robot_0", "robot_1"), largest_jump=10, next_sequence_number=100, next_episode=20)
+    return NumberWindow(largest_jump=10, next_sequence_number=100, next_episode=20)
 
 
 def chunk(number: int, episode: int = 20, *, sender: str = "robot_0") -> ChunkId:
@@ -37,9 +37,22 @@ def test_numbers_that_jump_are_refused() -> None:
             window().check(chunk(100, episode))
 
 
-def test_another_robot_is_refused() -> None:
-    with pytest.raises(ValueError, match="sender must be robot_0 or robot_1, got 'robot_2'"):
-        window().check(chunk(100, sender="robot_2"))
+@pytest.mark.parametrize("sender", ["", 101 * "r", 51 * "ü"])
+def test_a_name_that_is_none_of_a_robot_is_refused(sender: str) -> None:
+    with pytest.raises(ValueError, match="sender must have 1 to 100 bytes, got '"):
+        window().check(chunk(100, sender=sender))
+
+
+def test_a_run_has_only_so_many_robots() -> None:
+    numbers = window()
+    for robot in range(MOST_ROBOTS):
+        numbers.check(chunk(100, sender=f"robot_{robot}"))
+        numbers.note(chunk(100, sender=f"robot_{robot}"))
+    with pytest.raises(
+        ValueError, match=f"a run must have at most {MOST_ROBOTS} robots, got 'robot_99' beside robot_0"
+    ):
+        numbers.check(chunk(100, sender="robot_99"))
+    numbers.check(chunk(101, sender="robot_3"))
 
 
 def test_the_window_follows_the_numbers_of_each_robot() -> None:

@@ -118,6 +118,21 @@ def test_messages_are_used_where_rclpy_does_not_tell_who_sent_them(topic: Topic)
     assert topic.send("")
 
 
+def test_each_robot_of_a_run_has_a_usual_node_of_its_own() -> None:
+    topic = Topic("transition")
+    topic.show("attacker", "a/reward_node", "b/reward_node")
+
+    def admits(node: str, robot: str) -> bool:
+        return topic.guard.admits("transition", MessageOrigin(node.encode()), part=robot)
+
+    assert not admits("attacker", "robot_0") and not admits("attacker", "robot_1")
+    assert admits("b/reward_node", "robot_0") and admits("a/reward_node", "robot_1")
+    assert not admits("a/reward_node", "robot_0") and not admits("attacker", "robot_0")
+    topic.show("attacker", "a/reward_node")
+    topic.wait()
+    assert not admits("attacker", "robot_0") and admits("a/reward_node", "robot_1")
+
+
 def test_each_part_of_a_topic_belongs_to_a_node_of_its_own() -> None:
     topic = Topic("task_reward")
     topic.show("sim_node", "scale", "attacker")

@@ -457,6 +457,14 @@ def test_a_chunk_from_an_old_observation_is_refused(real_time: Graph) -> None:
     assert send_from(real_time, age=1.0).status == ExecutionResult.EXECUTED
 
 
+def test_in_lockstep_an_observation_from_ahead_is_of_another_simulator_and_no_clock_is_to_blame(
+    lockstep: Graph,
+) -> None:
+    ahead = send_from(lockstep, age=-3.0)
+    assert ahead.status == ExecutionResult.REFUSED and "s ahead of the simulated time; sim_node was" in ahead.message
+    assert "synchronize" not in ahead.message
+
+
 def test_a_chunk_of_another_run_is_refused(real_time: Graph) -> None:
     real_time.rig.tell(EpisodeEvent.STARTED)
     real_time.spin(0.2)

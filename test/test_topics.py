@@ -45,7 +45,7 @@ TOPICS = {
     "episode_event": ("chunk_ppo_msgs/msg/EpisodeEvent", qos.LATCHED, qos.LATCHED_SUBSCRIPTION),
     "discarded_episode": ("chunk_ppo_msgs/msg/EpisodeEvent", qos.HISTORY, qos.HISTORY),
     "chunk_outcome": ("chunk_ppo_msgs/msg/ChunkOutcome", qos.RELIABLE, qos.RELIABLE),
-    "transition": ("chunk_ppo_msgs/msg/Transition", qos.TRANSITION, qos.TRANSITION),
+    "transition": ("chunk_ppo_msgs/msg/Transition", qos.TRANSITION, qos.TRANSITION_SUBSCRIPTION),
     "policy_version": ("chunk_ppo_msgs/msg/PolicyVersion", qos.LATCHED, qos.LATCHED_SUBSCRIPTION),
     "transition_ack": ("chunk_ppo_msgs/msg/TransitionAck", qos.ACKNOWLEDGMENT, qos.ACKNOWLEDGMENT),
     "repeated_ack": ("chunk_ppo_msgs/msg/TransitionAck", qos.ACKNOWLEDGMENT, qos.ACKNOWLEDGMENT),

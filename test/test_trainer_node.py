@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 import os
 import signal
 import subprocess
@@ -42,7 +43,7 @@ class Rest(Peer):
 
     def __init__(self):
         super().__init__()
-        self._transitions = self.create_publisher(msg.Transition, "transition", qos.TRANSITION)
+        self._transitions = self.create_publisher(msg.Transition, "transition", qos.TRANSITION_SUBSCRIPTION)
         self._events = self.create_publisher(msg.EpisodeEvent, "episode_event", qos.LATCHED)
         self._discarded = self.create_publisher(msg.EpisodeEvent, "discarded_episode", qos.HISTORY)
         self.listen(msg.TransitionAck, "transition_ack", qos.ACKNOWLEDGMENT)
@@ -62,8 +63,10 @@ class Rest(Peer):
     def _counts_one_more(old, new):
         return (new.version, new.num_accepted) == (old.version, old.num_accepted + 1)
 
-    def send(self, number, **fields):
-        self._transitions.publish(conversions.transition_to_message(make_transition(number, **fields)))
+    def send(self, number, *, sender="robot_0", **fields):
+        transition = make_transition(number, **fields)
+        transition = dataclasses.replace(transition, id=dataclasses.replace(transition.id, sender=sender))
+        self._transitions.publish(conversions.transition_to_message(transition))
 
     def end_episode(self, episode, outcome, **fields):
         fields = {"run_id": "run", "sender": "robot_7", "episode": episode, "outcome": outcome, **fields}
@@ -243,6 +246,25 @@ def test_a_full_disk_asks_for_a_repetition_and_is_told_once(graph, monkeypatch):
     monkeypatch.undo()
     assert send(graph, 0)[0].status == ACK.ACCEPTED
     assert graph.logged("transitions are accepted again") == 1
+
+
+def test_several_robots_of_a_run_fill_its_rollout_each_with_numbers_of_its_own(graph):
+    for number, sender in ((0, "robot_0"), (0, "robot_1"), (1, "robot_0")):
+        (ack,) = send(graph, number, sender=sender)
+        assert (ack.status, ack.sender) == (ACK.ACCEPTED, sender)
+    assert send(graph, 0, sender="robot_1")[0].status == ACK.DUPLICATE
+    send(graph, 1, sender="robot_1")
+    graph.until(lambda: len(graph.peer.versions) == 2)
+    assert FakeLearner.trained == [[0, 1, 0, 1]]
+
+
+def test_transitions_that_arrive_while_the_trainer_is_busy_all_wait_for_it(graph):
+    """Eight are under way from each of four robots. Where one is dropped, it comes again only after a second."""
+    for number in range(8):
+        for robot in range(4):
+            graph.peer.send(number, sender=f"robot_{robot}")
+    time.sleep(0.5)  # The trainer is busy: its executor does not take a message.
+    graph.until(lambda: len(graph.peer.acks) == 32, timeout=30.0)
 
 
 def test_a_discarded_episode_leaves_the_rollout_and_the_journal(graph, journal):

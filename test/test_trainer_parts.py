@@ -97,7 +97,7 @@ class Rollouts:
         self.calls: queue.SimpleQueue[Callable[[], None]] = queue.SimpleQueue()
         self.aside: list[tuple[str, int, str]] = []
         checks = IntakeChecks(
-            NumberWindow(("robot_0", "robot_1"), largest_jump=1000, next_sequence_number=2, next_episode=1),
+            NumberWindow(largest_jump=1000, next_sequence_number=2, next_episode=1),
             self.learner.check,
         )
         self.run = TrainingRun(self.learner, 2, journal, self.set_aside, self.calls.put, checks)

@@ -9,6 +9,9 @@ import dataclasses
 from collections.abc import Hashable, Sequence
 from typing import Generic, TypeVar
 
+WINDOW = 8
+"""The number of payloads that are under way at a time, where the caller does not say another one."""
+
 PayloadT = TypeVar("PayloadT")
 KeyT = TypeVar("KeyT", bound=Hashable)
 
@@ -34,7 +37,7 @@ class Delivery(Generic[PayloadT]):
     """
 
     def __init__(
-        self, *, window: int = 8, capacity: int = 64, first_delay: float = 1.0, max_delay: float = 10.0
+        self, *, window: int = WINDOW, capacity: int = 64, first_delay: float = 1.0, max_delay: float = 10.0
     ) -> None:
         self._window = window
         self.capacity = capacity

@@ -117,7 +117,7 @@ def live(folder: Path, settled: set[int], report: Callable[[int], None]) -> None
     learner: Any = HashLearner(folder)
     journal.begin_run("run", learner.consumed)
     calls: queue.SimpleQueue[Callable[[], None]] = queue.SimpleQueue()
-    checks = IntakeChecks(NumberWindow(("robot_0",), largest_jump=10_000))
+    checks = IntakeChecks(NumberWindow(largest_jump=10_000))
     run = TrainingRun(learner, NUM_REQUIRED, journal, lambda key, raw, reason, then: then(None), calls.put, checks)
     logger: Any = Logger()
     run.begin_rollout(logger)

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import functools
 import sys
 
 
@@ -10,8 +9,6 @@ def main() -> None:
     """Runs the node. Modules are loaded here, so that processes that it starts do not load them."""
     from chunk_ppo_ros.agent.learner import Learner
     from chunk_ppo_ros.nodes.trainer import run_loader, trainer_node
-    from chunk_ppo_ros.nodes.trainer.intake.checks import IntakeChecks
-    from store_speed.load_settings import SENDERS
 
     class ColdLearner(Learner):
         """A learner that does not compile its update beforehand."""
@@ -20,8 +17,6 @@ def main() -> None:
             """Does nothing."""
 
     run_loader.Learner = ColdLearner  # type: ignore[misc]
-    # A graph has one robot as yet. The intake takes several, whose names are the only thing that it is told here.
-    IntakeChecks.of = functools.partial(IntakeChecks.of, senders=SENDERS)  # type: ignore[method-assign]
     trainer_node.main(sys.argv[1:])
 
 

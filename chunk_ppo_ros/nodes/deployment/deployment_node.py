@@ -173,12 +173,11 @@ class DeploymentNode(Node):
         """Notes the numbers of a chunk, from which the next ones follow.
 
         Raises:
-            ValueError: where the chunk is of another run or robot, or its numbers jump.
+            ValueError: where the chunk is of another run, or its numbers jump.
         """
         if id.run_id != self._run.run_id:
             raise ValueError(f"run_id must be '{self._run.run_id}', got '{id.run_id}'")
         numbers = self._numbers or NumberWindow(
-            (DEFAULT_SENDER,),
             largest_jump=self._largest_jump,
             next_sequence_number=id.sequence_number,
             next_episode=id.episode,

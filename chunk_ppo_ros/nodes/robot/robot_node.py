@@ -189,6 +189,7 @@ class RobotNode(MotionLifecycle):
             look=self._look_for_intruders,
             note_sender=self._intruders.on_message,
             max_observation_age=config.robot.max_observation_age,
+            lockstep=self._lockstep,
             run_id=lambda: self._episodes.run_id,
             newest_start=lambda: self._episodes.newest_start,
             on_trajectory=self._on_trajectory,

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import functools
 from collections.abc import Callable
 
 from chunk_ppo_msgs import msg
@@ -36,8 +37,9 @@ class EpisodeReports:
         self._run_id = run_id
         self._on_end = on_end
         self._early: list[msg.EpisodeEvent] = []
+        of_each_robot = functools.partial(guard.only_from_one, part_of=lambda message: message.sender)
         for topic in (topics.EPISODE_EVENT, topics.DISCARDED_EPISODE):
-            subscribe(node, node, topic, self._on_event, note_sender=guard.only_from_one)
+            subscribe(node, node, topic, self._on_event, note_sender=of_each_robot)
 
     def hand_on(self) -> None:
         """Hands on the ends of episodes that were kept, because the node has a run now."""

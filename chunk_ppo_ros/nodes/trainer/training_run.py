@@ -67,7 +67,9 @@ class TrainingRun:
         self.stored = StoredTransitions(self.journal, self.leave_out)
         self.intake = TransitionIntake(self.journal, self.stored, self.set_aside, self.hand_over)
         self.failed_updates = FailedUpdates(self.num_required)
-        self.stored.follow(self.checks.window, DEFAULT_SENDER)
+        stored = self.journal.keys()
+        for sender in sorted({DEFAULT_SENDER, *(sender for sender, _ in stored)}):
+            self.stored.follow(self.checks.window, sender)
         self.buffer = self._empty_buffer()
 
     @classmethod

@@ -4,6 +4,9 @@ from __future__ import annotations
 
 from rclpy.qos import DurabilityPolicy, HistoryPolicy, QoSProfile, ReliabilityPolicy
 
+from chunk_ppo_ros.core.consumption.number_window import MOST_ROBOTS
+from chunk_ppo_ros.rewards.delivery import WINDOW
+
 
 def _profile(
     depth: int,
@@ -48,9 +51,12 @@ RELIABLE = _profile(64)
 RELAXED = _profile(64, reliability=ReliabilityPolicy.BEST_EFFORT)
 """Reads messages of a best-effort publisher, such as a wireless switch, beside a reliable subscription."""
 
-TRANSITION = _profile(8)
-"""Publishes and reads transitions of about 450 kB. They are sent again until they are acknowledged, so a short history
-is enough."""
+TRANSITION = _profile(2 * WINDOW)
+"""Publishes transitions of about 450 kB. The history holds those that are under way, and their repetitions."""
+
+TRANSITION_SUBSCRIPTION = _profile(WINDOW * MOST_ROBOTS)
+"""Reads transitions. The history holds all that are under way from all robots of a run, so that none is sent again
+because trainer_node was busy. It takes memory only while they wait, up to 58 MB."""
 
 ACKNOWLEDGMENT = _profile(256)
 """Publishes and reads acknowledgments. The history holds those of a whole rollout and its repetitions."""

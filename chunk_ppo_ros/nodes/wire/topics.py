@@ -123,7 +123,7 @@ DISCARDED_EPISODE = Topic("discarded_episode", msg.EpisodeEvent, qos.HISTORY)
 """The topic of the ends of discarded episodes, of which a node that was dead then hears when it is there again."""
 EPISODE_STATE = Topic("episode_state", msg.EpisodeState, qos.LATCHED, read=qos.LATCHED_SUBSCRIPTION)
 CHUNK_OUTCOME = Topic(topic_names.CHUNK_OUTCOME, msg.ChunkOutcome, qos.RELIABLE)
-TRANSITION = Topic("transition", msg.Transition, qos.TRANSITION)
+TRANSITION = Topic("transition", msg.Transition, qos.TRANSITION, read=qos.TRANSITION_SUBSCRIPTION)
 REPEATED_ACK = Topic("repeated_ack", msg.TransitionAck, qos.ACKNOWLEDGMENT)
 """The topic of what trainer_node has answered to the transition of a chunk that policy_node has sent again."""
 

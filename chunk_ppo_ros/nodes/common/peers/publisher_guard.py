@@ -61,7 +61,12 @@ class PublisherGuard:
         self._refused: dict[tuple[str, str], tuple[str, str]] = {}  # by topic and node, the owner and the part
 
     def only_from_one(
-        self, topic: str, then: Callable[[Any], None], otherwise: Callable[[Any, str], None] | None = None
+        self,
+        topic: str,
+        then: Callable[[Any], None],
+        otherwise: Callable[[Any, str], None] | None = None,
+        *,
+        part_of: Callable[[Any], str] = lambda message: "",
     ) -> WithOrigin:
         """Returns the callback of a subscription that calls `then` with the messages of the topic's node alone.
 
@@ -69,10 +74,11 @@ class PublisherGuard:
             topic: the name of the topic.
             then: is called with each message of the topic's node.
             otherwise: is called with each message of another node, and with the name of that node.
+            part_of: returns the part of the topic that a message is of, such as a robot, which has a node of its own.
         """
 
         def take(message: Any, origin: MessageOrigin) -> None:
-            if self.admits(topic, origin, unknown=topic in SENT_ONCE):
+            if self.admits(topic, origin, part=part_of(message), unknown=topic in SENT_ONCE):
                 then(message)
             elif otherwise is not None and (sender := self._look(topic).get(origin.publisher)):
                 otherwise(message, sender)
@@ -94,7 +100,10 @@ class PublisherGuard:
         if unknown and origin.publisher not in names:
             return True
         sender, owner = names.get(origin.publisher, ""), self._owner(topic, part, set(names.values()))
-        if sender and not owner:
+        usual = self._usual.get(topic, "")
+        if sender and not owner and part and usual and not _is_usual(topic, sender):
+            owner = usual  # The node of this part has not sent yet.
+        elif sender and not owner:
             owner = self._owners[topic, part] = sender
         if sender and sender != owner:
             self._refused[topic, sender] = (owner, part)
@@ -119,12 +128,14 @@ class PublisherGuard:
 
     def _owner(self, topic: str, part: str, present: set[str]) -> str:
         """Returns the node that a topic belongs to, or an empty string where it belongs to none."""
-        usual = sorted(name for name in present if name.rpartition("/")[2] in USUAL_NODES.get(topic, ()))
+        usual = sorted(name for name in present if _is_usual(topic, name))
         if usual:
             self._usual[topic] = usual[0]
-        if topic in self._usual:
-            return self._usual[topic]
         owner = self._owners.get((topic, part), "")
+        if topic in self._usual and not part:
+            return self._usual[topic]
+        if topic in self._usual:  # Each part has a usual node of its own, the first that has sent.
+            return owner if _is_usual(topic, owner) else ""
         return owner if owner in present else ""
 
     def _report(self) -> None:
@@ -136,3 +147,7 @@ class PublisherGuard:
             for (topic, sender), (owner, part) in sorted(self._refused.items())
         ]
         self._conditions.raise_condition(condition_table.FOREIGN_MESSAGES, publishers="; ".join(texts))
+
+
+def _is_usual(topic: str, name: str) -> bool:
+    return name.rpartition("/")[2] in USUAL_NODES.get(topic, ())

@@ -38,6 +38,7 @@ class TrajectoryIntake:
         look: looks at who publishes trajectories, before one is taken.
         note_sender: notes who sends the trajectories.
         max_observation_age: the age of the observation of a chunk, s, beyond which the chunk is refused.
+        lockstep: whether sim_node alone makes the time, so that no two clocks can differ.
         run_id: returns the run that the robot serves, or an empty string while it is not known.
         newest_start: returns the stamp of the newest event that let the policy act, ns; 0 before any.
         on_trajectory: is called after each message that the player took or refused.
@@ -53,6 +54,7 @@ class TrajectoryIntake:
         look: Callable[[], object],
         note_sender: NoteSender,
         max_observation_age: float,
+        lockstep: bool,
         run_id: Callable[[], str],
         newest_start: Callable[[], int],
         on_trajectory: Callable[[], None],
@@ -63,6 +65,7 @@ class TrajectoryIntake:
         self._horizon = horizon
         self._look = look
         self._max_observation_age = max_observation_age
+        self._lockstep = lockstep
         self._run_id = run_id
         self._newest_start = newest_start
         self._on_trajectory = on_trajectory
@@ -114,6 +117,11 @@ class TrajectoryIntake:
             raise ValueError(
                 f"the observation of a chunk must not be older than {self._max_observation_age} s "
                 f"(robot.max_observation_age), got {age:.2f} s; see whether policy_node is too slow or was stopped"
+            )
+        if -age > self._max_observation_age and self._lockstep:
+            raise ValueError(
+                f"the observation of a chunk must not be {-age:.2f} s ahead of the simulated time; sim_node was started "
+                "anew, and policy_node samples another chunk"
             )
         if -age > self._max_observation_age:
             raise ValueError(

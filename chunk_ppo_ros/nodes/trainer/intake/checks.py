@@ -8,7 +8,7 @@ from collections.abc import Callable
 from chunk_ppo_ros.config import TrainConfig
 from chunk_ppo_ros.core.consumption.number_window import NumberWindow
 from chunk_ppo_ros.core.progress import Counters
-from chunk_ppo_ros.core.types import DEFAULT_SENDER, Transition
+from chunk_ppo_ros.core.types import Transition
 from chunk_ppo_ros.nodes.trainer.intake.plausibility import check_plausible
 
 Check = Callable[[Transition], None]
@@ -31,19 +31,15 @@ class IntakeChecks:
         self._checks = checks
 
     @classmethod
-    def of(
-        cls, config: TrainConfig, counters: Counters, fits: Check, *, senders: tuple[str, ...] = (DEFAULT_SENDER,)
-    ) -> IntakeChecks:
+    def of(cls, config: TrainConfig, counters: Counters, fits: Check) -> IntakeChecks:
         """Returns the checks of a run.
 
         Args:
             config: the configuration of the run.
             counters: the counters of the run, which say how far its numbers have come.
             fits: checks whether a transition fits the learner.
-            senders: the robots of the run.
         """
         window = NumberWindow(
-            senders,
             largest_jump=config.run.max_number_jump,
             next_sequence_number=counters.next_sequence_number,
             next_episode=counters.next_episode,

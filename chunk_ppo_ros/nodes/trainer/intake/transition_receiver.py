@@ -46,8 +46,10 @@ class TransitionReceiver:
         self._run = run
         self._before_answer = before_answer
         self._on_accepted = on_accepted
-        only_from_one = guard.only_from_one(topics.TRANSITION.name, self._on_transition, self._on_foreign)
-        topics.TRANSITION.create_raw_subscription(node, only_from_one)
+        of_each_robot = guard.only_from_one(
+            topics.TRANSITION.name, self._on_transition, self._on_foreign, part_of=lambda raw: head_of(raw).sender
+        )
+        topics.TRANSITION.create_raw_subscription(node, of_each_robot)
 
     def _on_transition(self, raw: bytes) -> None:
         run, flaw = self._run(), ""
