@@ -84,7 +84,7 @@ def test_a_process_that_an_earlier_one_has_known_is_compared_with_it(
     watch.expect(TOPIC, "trainer_node", bytes([1]), now=0.0)
     assert watch.identities == {(TOPIC, "trainer_node"): bytes([1])}
     graph.publishers = [Endpoint("trainer_node", [identity])]
-    expected = [PresenceChange("trainer_node", present=True, is_anew=True)] if is_anew else []
+    expected = [PresenceChange("trainer_node", present=True, is_anew=True, is_first=True)] if is_anew else []
     assert watch.update(0.1) == expected
     assert watch.identities == {(TOPIC, "trainer_node"): bytes([identity])}
 

@@ -297,7 +297,7 @@ def test_robot_and_reward_node_die_together(graph: Graph) -> None:
     graph.announce()
     graph.start()
     graph.play(0)
-    graph.stop_reward_node()
+    graph.kill_reward_node()
     restart_robot(graph)
     graph.start_reward_node()
     graph.until(lambda: (0, Event.ENDED, Event.INTERRUPTED) in graph.event_names())
@@ -344,7 +344,8 @@ def test_an_end_that_was_stored_is_published_after_a_restart_too(graph: Graph) -
     graph.start()
     assert graph.call("end_episode", EndEpisode.Request(outcome=Event.FAILURE)).success
     graph.until(lambda: graph.event_names()[-1] == (1, Event.RESET, Event.NONE))
-    graph.restart()
+    graph.kill_reward_node()
+    graph.start_reward_node()
     graph.until(lambda: graph.event_names()[-1] == (2, Event.RESET, Event.NONE))
     assert graph.event_names().count((0, Event.ENDED, Event.FAILURE)) == 2
     counts = state_of(graph)

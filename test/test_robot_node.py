@@ -457,7 +457,7 @@ def test_a_chunk_from_an_old_observation_is_refused(real_time: Graph) -> None:
     assert send_from(real_time, age=1.0).status == ExecutionResult.EXECUTED
 
 
-def test_in_lockstep_an_observation_from_ahead_is_of_another_simulator_and_no_clock_is_to_blame(
+def test_in_lockstep_an_observation_from_ahead_is_of_another_simulator(
     lockstep: Graph,
 ) -> None:
     ahead = send_from(lockstep, age=-3.0)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import dataclasses
 import pathlib
+import shutil
 from collections.abc import Iterator
 from typing import Any
 
@@ -94,9 +95,9 @@ class Neighbors(Node):
 class Graph(Spinner):
     """The node under test and its neighbors, spun together."""
 
-    def __init__(self, node: RewardNode, others: Neighbors, context: Context) -> None:
+    def __init__(self, node: RewardNode, others: Neighbors, context: Context, folder: pathlib.Path) -> None:
         super().__init__(node, others, context=context)
-        self.node, self.others = node, others
+        self.node, self.others, self.folder = node, others, folder
 
     def restart(self) -> None:
         """Ends the process of reward_node, and starts it anew."""
@@ -111,6 +112,14 @@ class Graph(Spinner):
         before = self._listeners()
         self.remove(self.node)
         self.until(lambda: all(now < then for now, then in zip(self._listeners(), before, strict=True)))
+
+    def kill_reward_node(self) -> None:
+        """Lets the process of reward_node die: what it does at a regular stop is taken back."""
+        (store,) = self.folder.rglob("store/reward")
+        shutil.copytree(store, self.folder / "before")
+        self.stop_reward_node()
+        shutil.rmtree(store)
+        (self.folder / "before").rename(store)
 
     def start_reward_node(self) -> None:
         """Starts another reward_node."""
@@ -215,7 +224,7 @@ def make_graph(tmp_path: pathlib.Path, monkeypatch: pytest.MonkeyPatch, *more: s
     settings += [f"model.action_horizon:={HORIZON}", "env.max_episode_chunks:=3"]
     rclpy.init(args=["--ros-args", *(part for one in settings for part in ("-p", one))], context=context)
     node, others = RewardNode(context=context), Neighbors(context)
-    graph = Graph(node, others, context)
+    graph = Graph(node, others, context, tmp_path)
     graph.until(lambda: all(client.service_is_ready() for client in others.callers.values()))
     graph.until(lambda: node.count_publishers("execution_result") and others.count_subscribers("policy_version"))
     graph.spin(0.2)

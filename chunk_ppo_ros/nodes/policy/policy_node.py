@@ -119,7 +119,9 @@ class PolicyNode(WorkerNode):
                 if readings is not None:
                     self._work.sample(actor, step, readings)
             case Bootstrap():
-                readings = self._sensors.take(newer_than=step.newer_than)
+                # The graph shows a new simulator before its readings arrive. So these are of the old scene.
+                is_doubtful = self._look_at_scene()
+                readings = None if is_doubtful else self._sensors.take(newer_than=step.newer_than)
                 if readings is not None:
                     self._work.bootstrap(actor, step, readings)
 
@@ -137,8 +139,9 @@ class PolicyNode(WorkerNode):
         return step if isinstance(step, Hold) or self._peers.all_listen() else Hold("nobody listens")
 
     def _is_due(self, step: Step) -> bool:
-        """Returns whether a step that was computed is still to be taken."""
-        return self._facts.state.next_step() == step and not self._look_at_scene()
+        """Returns whether a step that was computed is still to be taken. The value of an old scene always is."""
+        is_next = self._facts.state.next_step() == step
+        return is_next and (isinstance(step, Bootstrap) or not self._look_at_scene())
 
     def _look_at_scene(self) -> bool:
         progress = self._facts.state.progress

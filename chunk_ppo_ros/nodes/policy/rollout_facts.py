@@ -111,7 +111,8 @@ class RolloutFacts:
         elif message.event == msg.EpisodeEvent.ENDED:
             discarded = message.outcome == msg.EpisodeEvent.DISCARDED
             truncated = message.outcome == msg.EpisodeEvent.TIME_LIMIT
-            interrupted = message.outcome == msg.EpisodeEvent.INTERRUPTED
+            # An episode without an outcome was cut by the end of the run, or by a stop of the graph.
+            interrupted = message.outcome in (msg.EpisodeEvent.INTERRUPTED, msg.EpisodeEvent.NONE)
             if interrupted:
                 self._scene.episode_interrupted(time.monotonic())
             self.state.episode_ended(message.episode, discarded=discarded, truncated=truncated, interrupted=interrupted)

@@ -85,6 +85,7 @@ class ChunkIntake:
             return
         chunk = self._add(id, stamp, message)
         if chunk is not None:
+            records.unheard_until = 0.0
             records.join.add_chunk(stamp, id, chunk.actions, chunk.num_steps_asked, now=time.monotonic())
             self._on_chunk_added()
 

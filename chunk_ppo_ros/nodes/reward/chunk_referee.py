@@ -82,7 +82,7 @@ class ChunkReferee:
     def _void(self, id: ChunkId, execution: ExecutionResult) -> None:
         """Counts a chunk that ran when robot_node or the simulator died, as robot_node says, and ends its episode."""
         who = "the simulator" if len(execution.causes) else "robot_node"  # only this robot_node knows what it commanded
-        self._director.void_running(id, execution.stamp, f"{who} died")
+        self._director.void_running(id, execution.stamp, f"{who} died", is_certain=True)
         self._look_for_restarts()  # Otherwise the next look would find robot_node started anew in the next episode.
         if self._records.is_current(id):
             self._director.interrupt(f"{who} died: {execution.message}")

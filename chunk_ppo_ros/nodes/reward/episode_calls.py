@@ -125,9 +125,25 @@ class EpisodeCalls:
         records.mark = Mark(ending, "by the operator")
         if records.join.in_flight():
             return f"{answer} with the running chunk"
+        if records.unheard_until and records.closing is None:
+            return f"{answer} with the chunk that may run, of which reward_node hears after its start"
         self._director.apply_mark(records.mark)
         self._deliver()
         return answer
+
+    def end_if_marked(self, now: float) -> None:
+        """Ends an episode that an operator has marked, where no chunk came that an earlier process may have known.
+
+        Args:
+            now: the present time of a steady clock, s.
+        """
+        records = self._records
+        if not 0.0 < records.unheard_until <= now:
+            return
+        records.unheard_until = 0.0
+        if records.mark is not None and records.closing is None and not records.join.in_flight():
+            self._director.apply_mark(records.mark)
+            self._deliver()
 
     def _last_end(self) -> str:
         """Returns how the last episode ended, because an operator who marks too late means that one."""

@@ -147,6 +147,7 @@ class EpisodeControl:
         """
         self._conductor.tick(now)
         self._calls.start_if_ready()
+        self._calls.end_if_marked(now)
         paused = ROBOT in self._records.episodes.holds
         if self._repair.is_over(paused=paused, now=now):
             self.director.forget_failures()

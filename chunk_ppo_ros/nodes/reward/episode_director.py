@@ -124,35 +124,47 @@ class EpisodeDirector:
         self._logger.warning(f"episode {episode} is discarded: {message} ({lost})")
         self.close(Ending.DISCARDED, message)
 
-    def interrupt(self, message: str) -> None:
+    def interrupt(self, message: str, *, stopped: bool = False) -> None:
         """Ends the episode, because robot_node or the simulator died. All chunks before the one that ran count.
 
-        An episode that waits for the value after its time limit ends as it would have ended.
+        An episode that waits for the value after its time limit goes on to wait, because its last chunk has ended.
+        `UnfinishedChunks` ends it as it would have ended where no value comes.
+
+        Args:
+            message: what happened, in words.
+            stopped: whether nobody died, because the graph was stopped and started again.
         """
         records = self._records
+        records.note_interrupted(stopped=stopped)
+        if records.closing is not None:
+            return
         for chunk in records.join.pop_episode(records.run_id, records.episodes.episode):
             self.void_running(chunk.id, chunk.stamp, message)
-        records.note_interrupted()
         if records.mark is not None:
             self._logger.warning(f"the mark {records.mark.ending.name} is dropped, because its chunk has no outcome")
-        closing = records.closing
-        if closing is not None:
-            self.close(closing.ending, closing.message)
-        else:
-            self.close(Ending.INTERRUPTED, message)
+        self.close(Ending.NONE if stopped else Ending.INTERRUPTED, message)
 
-    def void_running(self, id: ChunkId, stamp: int, message: str) -> None:
-        """Counts and tells that a chunk makes no transition, because robot_node or the simulator died while it ran.
+    def void_running(self, id: ChunkId, stamp: int, message: str, *, is_certain: bool = False) -> None:
+        """Tells that a chunk makes no transition, because robot_node or the simulator died while it ran, and counts it.
+
+        A chunk that ran when the graph was stopped makes none either, and does not count.
 
         Args:
             id: the identity of the chunk.
             stamp: the stamp of the chunk, ns.
             message: which node died.
+            is_certain: whether robot_node says so itself, also in an episode that a stop has cut.
         """
         records = self._records
-        records.running_when_robot_died += 1
-        outcome = self._outcomes.refuse(id, stamp, f"{message} while the chunk ran")
+        stopped = id.episode in records.stopped and not is_certain
+        outcome = self._outcomes.refuse(
+            id, stamp, f"{'the run was stopped' if stopped else message} while the chunk ran"
+        )
         records.assembler.add_outcome(id, outcome)
+        if stopped:
+            self._logger.info(f"chunk {id.sequence_number} ran when the run was stopped, and makes no transition")
+            return
+        records.running_when_robot_died += 1
         self._logger.warning(
             f"chunk {id.sequence_number} was running when robot_node or the simulator died, and makes no transition; "
             f"{records.running_when_robot_died} such chunks in this run"

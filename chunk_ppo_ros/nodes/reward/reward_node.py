@@ -200,7 +200,10 @@ class RewardNode(Node):
         phase, name = self._records.episodes.phase, restart.name
         if restart.has_lost_the_robot and phase is Phase.RUNNING:
             self._unfinished.wait_anew(now)
-            self._director.interrupt(f"{name} died and was started anew")
+            if restart.is_before and self._records.was_stopped:
+                self._director.interrupt("the run was stopped", stopped=True)
+            else:
+                self._director.interrupt(f"{name} died and was started anew")
         elif restart.has_lost_the_robot:
             self._control.reset_again(f"{name} was started anew")
         elif restart.role is Role.POLICY:
@@ -229,6 +232,7 @@ class RewardNode(Node):
 
     def destroy_node(self) -> None:
         """Ends what a reset has started, stores the counts of the run, and destroys the node."""
+        self._records.is_stopping = True  # The next process learns that this one was stopped, and did not die.
         while self._closing:
             self._closing.pop()()
         super().destroy_node()

@@ -31,10 +31,14 @@ class Role(enum.Enum):
 
 @dataclasses.dataclass(frozen=True)
 class Restart:
-    """Says that a node was started anew, so that it has lost what it had in memory."""
+    """Says that a node was started anew, so that it has lost what it had in memory.
+
+    `is_before` says that this happened before the start of this process.
+    """
 
     name: str
     role: Role
+    is_before: bool = False
 
     @property
     def has_lost_the_robot(self) -> bool:
@@ -95,7 +99,7 @@ class RewardWatch:
                 else:
                     self._conditions.raise_condition(condition_table.NODE_LEFT, name=change.name)
                 if change.is_anew:
-                    restarts.append(Restart(change.name, role))
+                    restarts.append(Restart(change.name, role, is_before=change.is_first))
         return restarts
 
     def look_for_silence(

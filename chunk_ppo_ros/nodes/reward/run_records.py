@@ -37,12 +37,17 @@ class RunRecords:
         episodes: the life of the running episode.
         versions: the policy version of each chunk that may become a transition, by sequence number.
         mark: the operator's decision on the running episode, or None. It is kept until the episode ends.
+        unheard_until: the time in seconds of a steady clock until which policy_node may send a running chunk again
+            that an earlier process knew; 0 where that is over.
         closing: the episode that waits for a value, or None.
         closing_since: the time since which it waits, in seconds of a steady clock.
         last: the last valid chunk of the running episode, which gets feedback and marks, or None.
         human_drives: whether a human drives now.
         interrupted: the newest episodes that the death of a node interrupted.
         discarded: the newest episodes that were discarded.
+        stopped: those of them that a regular stop of the graph cut, in which nobody died.
+        is_stopping: whether this process ends regularly, and does not die.
+        was_stopped: whether the process before ended regularly while the running episode ran.
         running_when_robot_died: the number of chunks of the run that were running when robot_node or the simulator
             died.
     """
@@ -51,6 +56,7 @@ class RunRecords:
         self._config = config
         self._prompt_for = prompt_for
         self.human_drives = False
+        self.is_stopping = False
         self.begin("", next_episode=0)
 
     def begin(self, run_id: str, *, next_episode: int) -> None:
@@ -69,18 +75,25 @@ class RunRecords:
         self.interrupted: tuple[int, ...] = ()
         self.discarded: tuple[int, ...] = ()
         self.running_when_robot_died = 0
+        self.stopped: tuple[int, ...] = ()
+        self.was_stopped = False
+        self.unheard_until = 0.0
         self.closing_since = 0.0
         self.forget_ending()
 
     def forget_ending(self) -> None:
         """Forgets the mark, the closing and the last chunk of the episode, because it is over."""
+        self.unheard_until = 0.0
         self.mark: Mark | None = None
         self.closing: Closing | None = None
         self.last: ChunkId | None = None
 
-    def note_interrupted(self) -> None:
-        """Remembers that the death of a node interrupts the present episode."""
-        self.interrupted = (*self.interrupted, self.episodes.episode)[-NUM_INTERRUPTED:]
+    def note_interrupted(self, *, stopped: bool = False) -> None:
+        """Remembers that the death of a node, or a regular stop of the graph, interrupts the present episode."""
+        episode = self.episodes.episode
+        if episode not in self.interrupted:
+            self.interrupted = (*self.interrupted, episode)[-NUM_INTERRUPTED:]
+            self.stopped = (*self.stopped, *([episode] if stopped else []))[-NUM_INTERRUPTED:]
 
     def note_discarded(self, episode: int) -> None:
         """Remembers that an episode is discarded."""

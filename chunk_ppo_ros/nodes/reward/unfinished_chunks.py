@@ -9,6 +9,9 @@ from chunk_ppo_ros.nodes.reward.run_records import RunRecords
 from chunk_ppo_ros.nodes.wire.arrays import time_to_ns
 from chunk_ppo_ros.rewards.chunk_records import Pending
 
+CLOSING_PATIENCE = 10.0
+"""The time in which policy_node sends a value that it has begun to compute before the robot died, s of the steady
+clock. It is shorter than the time for which policy_node then holds, so that no value of a new scene is sent."""
 PATIENCE = 25.0
 """The time in which policy_node sends again what it has stored, s of the steady clock.
 
@@ -40,8 +43,15 @@ class UnfinishedChunks:
         self._since = now
 
     def tick(self, now: float) -> None:
-        """Gives up the chunks that get no next value any more. `now` is the present time, s."""
-        records = self._records
+        """Gives up the chunks that get no next value any more, and ends an episode that waits for one in vain.
+
+        Args:
+            now: the present time of a steady clock, s.
+        """
+        records, closing = self._records, self._records.closing
+        is_cut = closing is not None and closing.id.episode in records.interrupted
+        if closing is not None and is_cut and now - self._since > CLOSING_PATIENCE:
+            self._director.close(closing.ending, closing.message)
         for id in records.assembler.pending():
             if id.episode in records.interrupted and self._is_hopeless(id, now):
                 known = self._log.ledger.find(id.sequence_number)

@@ -56,6 +56,8 @@ class Progress:
         num_faults: the number of episodes that failed in a row.
         num_refusals: the number of chunks in a row of which nothing counted.
         interrupted: the numbers of the newest episodes that the death of a node interrupted.
+        stopped: the numbers of those that a regular stop of the graph interrupted.
+        is_stopped: whether the process that stored this has ended regularly.
         discarded: the numbers of the newest discarded episodes.
         running_when_robot_died: the number of chunks that were running when robot_node or the simulator died.
         feedback: the operator's feedback on chunks that run, by their stamps.
@@ -73,6 +75,8 @@ class Progress:
     num_faults: int = 0
     num_refusals: int = 0
     interrupted: tuple[int, ...] = ()
+    stopped: tuple[int, ...] = ()
+    is_stopped: bool = False
     discarded: tuple[int, ...] = ()
     running_when_robot_died: int = 0
     feedback: Mapping[int, float] = dataclasses.field(default_factory=dict)
@@ -103,7 +107,7 @@ class Progress:
             closing = fields["closing"]
             fields["closing"] = _with_ending(Closing, closing and closing | {"id": ChunkId(**closing["id"])})
             fields["last"] = None if fields["last"] is None else ChunkId(**fields["last"])
-            for name in ("interrupted", "discarded"):
+            for name in ("interrupted", "stopped", "discarded"):
                 fields[name] = tuple(fields.get(name, ()))
             fields["feedback"] = {int(stamp): float(value) for stamp, value in fields["feedback"].items()}
             fields["changes"] = tuple(

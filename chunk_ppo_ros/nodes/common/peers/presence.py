@@ -16,12 +16,14 @@ program without ROS keeps such a name. They name no node."""
 class PresenceChange:
     """Says that a node has left (`present` is false), or is back.
 
-    `is_anew` says that it is another process than before. Otherwise the connection to it was broken.
+    `is_anew` says that it is another process than before. Otherwise the connection to it was broken. `is_first` says
+    that this watch has not seen the node before, and knows from an earlier process which one was there.
     """
 
     name: str
     present: bool
     is_anew: bool = False
+    is_first: bool = False
 
 
 class PresenceWatch:
@@ -44,6 +46,7 @@ class PresenceWatch:
         self._identities: dict[tuple[str, str], set[bytes]] = {}
         self._last_seen: dict[tuple[str, str], float] = {}
         self._gone: set[tuple[str, str]] = set()
+        self._seen: set[tuple[str, str]] = set()
         self._newest: dict[tuple[str, str], bytes] = {}
 
     @property
@@ -80,13 +83,14 @@ class PresenceWatch:
             known = self._identities.setdefault(key, {identity})
             self._newest.setdefault(key, identity)
             self._last_seen[key] = now
-            is_anew = identity not in known
+            is_anew, is_first = identity not in known, key not in self._seen
+            self._seen.add(key)
             if is_anew:
                 self._newest[key] = identity
             if is_anew or key in self._gone:
                 known.add(identity)
                 self._gone.discard(key)
-                changes.append(PresenceChange(info.node_name, present=True, is_anew=is_anew))
+                changes.append(PresenceChange(info.node_name, present=True, is_anew=is_anew, is_first=is_first))
         for key, last_seen in self._last_seen.items():
             if key[0] == topic and now - last_seen > self._patience and key not in self._gone:
                 self._gone.add(key)

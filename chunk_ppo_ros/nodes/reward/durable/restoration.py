@@ -20,6 +20,10 @@ LOOK = "look at the robot, and let the episode go on by the service pause with d
 """What an operator does where a node was started anew beside a robot."""
 
 
+REPEATING_TIME = 10.0
+"""The time after a start within which policy_node sends the running chunk again, s of the steady clock."""
+
+
 def progress_of(records: RunRecords, director: EpisodeDirector, peers: Mapping[str, str]) -> Progress | None:
     """Returns how far the present run has come, or None where there is no run.
 
@@ -43,6 +47,8 @@ def progress_of(records: RunRecords, director: EpisodeDirector, peers: Mapping[s
         num_faults=num_faults,
         num_refusals=num_refusals,
         interrupted=records.interrupted,
+        stopped=records.stopped,
+        is_stopped=records.is_stopping,
         discarded=records.discarded,
         running_when_robot_died=records.running_when_robot_died,
         feedback=records.join.feedback,
@@ -59,6 +65,7 @@ def restore_chunks(history: History, records: RunRecords, director: EpisodeDirec
     for outcome in history.waiting:
         records.assembler.add_outcome(chunk_of(outcome), conversions.outcome_from_message(outcome))
     records.interrupted, records.discarded = progress.interrupted, progress.discarded
+    records.stopped = progress.stopped
     records.running_when_robot_died = progress.running_when_robot_died
     director.restore(progress)
     for reason, text in progress.holds.items():
@@ -83,6 +90,7 @@ def go_on(progress: Progress, records: RunRecords, director: EpisodeDirector, *,
     changes = records.episodes.go_on(progress.standing, "reward_node was started anew, and the episode goes on")
     now = time.monotonic()
     records.mark, records.closing, records.closing_since = progress.mark, progress.closing, now
+    records.was_stopped, records.unheard_until = progress.is_stopped, now + REPEATING_TIME
     records.last = None if records.human_drives and not progress.standing.intervened else progress.last
     records.join.restore_feedback(progress.feedback, now=now)
     director.go_on(changes, started=progress.started)

@@ -120,8 +120,8 @@ class TrajectoryIntake:
             )
         if -age > self._max_observation_age and self._lockstep:
             raise ValueError(
-                f"the observation of a chunk must not be {-age:.2f} s ahead of the simulated time; sim_node was started "
-                "anew, and policy_node samples another chunk"
+                f"the observation of a chunk must not be {-age:.2f} s ahead of the simulated time; sim_node was "
+                "started anew, and policy_node samples another chunk"
             )
         if -age > self._max_observation_age:
             raise ValueError(
