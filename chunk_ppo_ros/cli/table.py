@@ -163,6 +163,18 @@ COMMANDS = {
         DATA,
         "config.commands.recordings:export_lerobot_parser",
     ),
+    "topic": Command(
+        "nodes.command_line.topic",
+        "look at the topics of a running graph without the command ros2: topic list|echo|hz|pub",
+        LOOK,
+        "nodes.command_line.flags:topic_parser",
+    ),
+    "call": Command(
+        "nodes.command_line.call",
+        "call a service of a running graph without the command ros2",
+        ROBOT,
+        "nodes.command_line.flags:call_parser",
+    ),
     "start-of-day": Command(
         "nodes.start_of_day.command",
         "move each joint by 2 degrees and the grippers, look through the cameras, and write a report",

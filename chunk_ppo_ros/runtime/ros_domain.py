@@ -41,7 +41,7 @@ def claim_domain(wanted: int | None = None) -> Iterator[int]:
     if wanted is not None:
         yield wanted
         return
-    folder = pathlib.Path(tempfile.gettempdir()) / f"chunk_ppo_ros_domains_{os.getuid()}"
+    folder = _folder()
     folder.mkdir(exist_ok=True)
     for domain in DOMAINS:
         with (folder / str(domain)).open("w") as file:
@@ -55,6 +55,49 @@ def claim_domain(wanted: int | None = None) -> Iterator[int]:
     raise SettingError(
         f"a ROS domain of {DOMAINS.start}..{DOMAINS.stop - 1} must be free, got none; name one to share it"
     )
+
+
+def claimed_domains() -> tuple[int, ...]:
+    """Returns the ROS domains that graphs of this user hold on this machine now."""
+    found = []
+    for path in _folder().glob("*"):
+        with path.open("r") as file:
+            try:
+                fcntl.flock(file, fcntl.LOCK_SH | fcntl.LOCK_NB)
+            except BlockingIOError:
+                found.append(int(path.name))
+    return tuple(sorted(found))
+
+
+def find_domain(wanted: int | None = None) -> int:
+    """Returns the ROS domain in which a command looks for a graph.
+
+    It is the wanted one, or ROS_DOMAIN_ID, or that of the only graph that claimed a domain on this machine, or 0.
+
+    Args:
+        wanted: the domain that the user named, or None.
+
+    Raises:
+        SettingError: where several graphs run on this machine and nothing says which one is meant.
+    """
+    if wanted is not None:
+        return wanted
+    given = os.environ.get("ROS_DOMAIN_ID", "")
+    if given:
+        if given not in map(str, DDS_DOMAINS):
+            raise SettingError(
+                f"ROS_DOMAIN_ID must be a number of 0..{DDS_DOMAINS.stop - 1}, got {given!r}; correct it"
+            )
+        return int(given)
+    claimed = claimed_domains()
+    if len(claimed) > 1:
+        listed = ", ".join(map(str, claimed))
+        raise SettingError(f"one graph must be meant, got graphs in the ROS domains {listed}; name one by --domain_id")
+    return claimed[0] if claimed else 0
+
+
+def _folder() -> pathlib.Path:
+    return pathlib.Path(tempfile.gettempdir()) / f"chunk_ppo_ros_domains_{os.getuid()}"
 
 
 _PARTICIPANTS = 16

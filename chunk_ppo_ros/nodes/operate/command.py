@@ -15,7 +15,7 @@ from chunk_ppo_ros.nodes.operate.flags import operate_parser
 from chunk_ppo_ros.nodes.operate.headless import run_headless
 from chunk_ppo_ros.nodes.operate.session import open_session
 from chunk_ppo_ros.runtime.robot_flags import robot_config
-from chunk_ppo_ros.runtime.ros_domain import keep_to_this_machine
+from chunk_ppo_ros.runtime.ros_domain import find_domain, keep_to_this_machine
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
@@ -25,8 +25,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
     config = robot_config(parser, given).operate
     if given.headless and not config.buttons:
         parser.error("--headless needs pedals: give --joy_buttons, for example --joy_buttons 0=success 1=failure")
-    if given.domain_id is not None:
-        os.environ["ROS_DOMAIN_ID"] = str(given.domain_id)
+    os.environ["ROS_DOMAIN_ID"] = str(find_domain(given.domain_id))
     keep_to_this_machine()
     if given.headless:
         with open_session(config, namespace=given.namespace) as session:

@@ -28,6 +28,6 @@ def operate_parser() -> FlagParser:
         type=int,
         choices=DDS_DOMAINS,
         metavar=f"{DDS_DOMAINS.start}..{DDS_DOMAINS.stop - 1}",
-        help="the ROS domain of the graph (ROS_DOMAIN_ID, or 0)",
+        help="the ROS domain of the graph (ROS_DOMAIN_ID, or that of the graph on this machine)",
     )
     return parser

@@ -1,0 +1,194 @@
+"""Tests the commands `topic` and `call`, which look at a graph where ROS's own commands are missing."""
+
+from __future__ import annotations
+
+import os
+import re
+import subprocess
+import sys
+import time
+from collections.abc import Iterator
+
+import numpy as np
+import pytest
+import rclpy
+from chunk_ppo_msgs.msg import ActionChunk, EpisodeState, TaskReward
+from chunk_ppo_msgs.srv import EndEpisode
+from rclpy.node import Node
+from std_msgs.msg import Float32
+from std_srvs.srv import SetBool
+
+from chunk_ppo_ros.core.errors import SettingError, UserError
+from chunk_ppo_ros.nodes.command_line.messages import as_plain, as_yaml, field_of, fill, load_type
+from chunk_ppo_ros.nodes.wire import topics
+from chunk_ppo_ros.runtime import ros_domain
+from support.spinner import spinning
+
+pytestmark = pytest.mark.graph
+
+
+class Referee(Node):
+    """Publishes a latched state and numbers, hears feedback, and answers two services."""
+
+    def __init__(self) -> None:
+        super().__init__("reward_node", use_global_arguments=False)
+        state = topics.EPISODE_STATE.create_publisher(self)
+        state.publish(EpisodeState(prompt="wave", episode=7))
+        self._numbers = self.create_publisher(Float32, "numbers", 10)
+        self.create_timer(0.05, lambda: self._numbers.publish(Float32(data=2.5)))
+        self.heard: list[float] = []
+        self.create_subscription(Float32, "human_feedback", lambda message: self.heard.append(message.data), 10)
+        self.asked: list[int] = []
+        self.create_service(EndEpisode, "~/end_episode", self._end)
+        self.create_service(SetBool, "~/pause", lambda _, answer: answer)
+
+    def _end(self, request: EndEpisode.Request, answer: EndEpisode.Response) -> EndEpisode.Response:
+        self.asked.append(request.outcome)
+        answer.success, answer.message = True, "episode 7 is a success"
+        return answer
+
+
+@pytest.fixture(scope="module")
+def referee() -> Iterator[Referee]:
+    rclpy.init()
+    node = Referee()
+    with spinning(node):
+        yield node
+    rclpy.shutdown()
+
+
+def run(*arguments: str) -> subprocess.CompletedProcess[str]:
+    command = [sys.executable, "-m", "chunk_ppo_ros", *arguments]
+    return subprocess.run(command, capture_output=True, text=True, check=False, timeout=90)
+
+
+def test_topics_are_listed_with_their_types(referee: Referee) -> None:
+    result = run("topic", "list")
+    assert result.returncode == 0, result.stderr
+    listed = result.stdout.split()
+    assert {"/episode_state", "/numbers", "/human_feedback"} <= set(listed)
+    assert "/rosout" not in listed
+    line = next(each for each in run("topic", "list", "--types").stdout.splitlines() if each.startswith("/numbers "))
+    assert "std_msgs/msg/Float32" in line
+    assert "1 publish, 0 listen" in line
+
+
+def test_a_latched_message_is_shown_although_it_was_sent_before(referee: Referee) -> None:
+    shown = run("topic", "echo", "/episode_state", "--once", "--timeout", "30")
+    assert shown.returncode == 0, shown.stderr
+    assert "prompt: wave" in shown.stdout
+    assert shown.stdout.endswith("---\n")
+    assert run("topic", "echo", "episode_state", "--field", "episode", "--once").stdout == "7\n---\n"
+
+
+def test_the_rate_of_a_topic_is_measured(referee: Referee) -> None:
+    last = run("topic", "hz", "/numbers", "--seconds", "2").stdout.splitlines()[-1]
+    assert 2.0 < float(last.split()[0]) <= 25.0  # it is sent at 20 Hz, and slower on a busy machine
+
+
+def test_a_message_is_published(referee: Referee) -> None:
+    assert run("topic", "pub", "/human_feedback", "std_msgs/msg/Float32", "{data: 1.5}").returncode == 0
+    for _ in range(100):
+        if referee.heard:
+            break
+        time.sleep(0.05)
+    assert referee.heard == [1.5]
+
+
+def test_a_service_is_called_with_or_without_its_type(referee: Referee) -> None:
+    answer = run("call", "/reward_node/end_episode", "{outcome: 1}")
+    assert answer.returncode == 0, answer.stderr
+    assert "message: episode 7 is a success" in answer.stdout
+    run("call", "/reward_node/end_episode", "chunk_ppo_msgs/srv/EndEpisode", "{outcome: 2}")
+    assert referee.asked == [1, 2]
+    assert run("call", "/reward_node/pause", "{data: true}").returncode == 1  # the answer says success: false
+    assert "/reward_node/end_episode" in run("call", "--list").stdout
+
+
+@pytest.mark.parametrize(
+    ("arguments", "text"),
+    [
+        (
+            ["topic", "echo", "/episode_stat"],
+            "must be in ROS domain .* got none within 10 s; did you mean /episode_state?",
+        ),
+        (["topic", "echo"], "echo needs the name of a topic"),
+        (["topic", "pub", "/human_feedback"], "pub needs a type, and its fields in one text"),
+        (
+            ["topic", "echo", "/human_feedback", "--once", "--timeout", "1"],
+            "nothing came on /human_feedback within 1 s",
+        ),
+        (["call", "/reward_node/end_episode", "{outcome: x}"], "outcome must be of type uint8, got 'x'"),
+        (["call", "/reward_node/end_episode", "std_srvs/srv/Trigger"], "with its type chunk_ppo_msgs/srv/EndEpisode"),
+        (["call"], "a service must be named"),
+    ],
+    ids=lambda value: " ".join(value) if isinstance(value, list) else "",
+)
+def test_a_mistake_is_one_line_and_2(referee: Referee, arguments: list[str], text: str) -> None:
+    result = run(*arguments)
+    assert result.returncode == 2
+    assert re.search(text.replace("state?", r"state\?"), result.stderr), result.stderr
+    assert "Traceback" not in result.stderr
+
+
+def test_long_arrays_are_cut_and_nested_messages_are_shown() -> None:
+    chunk = ActionChunk(actions=np.arange(224, dtype=np.float32))
+    shown = as_plain(chunk)
+    assert shown["actions"][:3] == [0.0, 1.0, 2.0]
+    assert shown["actions"][-1] == "... 224 elements"
+    assert len(as_plain(chunk, shown=None)["actions"]) == 224
+    assert shown["header"]["stamp"] == {"sec": 0, "nanosec": 0}
+    assert as_yaml({"a": [1, 2]}) == "a: [1, 2]"
+    assert as_yaml(float("nan")) == "nan"
+
+
+def test_messages_are_filled_from_yaml() -> None:
+    text = "{header: {stamp: {sec: 12}}, source: scale, terms: [{name: poured_kg, value: 1, weight: 2.0}]}"
+    reward = fill(TaskReward(), text)
+    assert (reward.header.stamp.sec, reward.source) == (12, "scale")
+    assert (reward.terms[0].name, reward.terms[0].value) == ("poured_kg", 1.0)
+    assert field_of(reward, "terms.0.value") == 1.0
+    for wrong, message in (
+        ("{sorce: x}", "sorce must be one of the fields header"),
+        ("{header: 3}", "header must have its fields as YAML"),
+        ("[1", "the fields must be YAML"),
+        ("{source: 3}", "source must be of type string, got 3"),
+        ("{terminated: 1}", "terminated must be of type boolean, got 1"),
+        ("{format: {version: true}}", "format.version must be of type"),
+        ("{terms: {name: x}}", "terms must be of type sequence"),
+        ("{terms: [{nam: x}]}", r"terms\.0\.nam must be one of the fields name"),
+    ):
+        with pytest.raises(UserError, match=message):
+            fill(TaskReward(), wrong)
+    with pytest.raises(UserError, match="'stam' is none of stamp, frame_id"):
+        field_of(reward, "header.stam")
+
+
+def test_types_are_named_as_ros_names_them() -> None:
+    assert load_type("std_msgs/msg/Float32") is Float32
+    with pytest.raises(UserError, match="must be written like std_msgs/msg/Float32"):
+        load_type("Float32")
+    with pytest.raises(UserError, match="must be installed here, got No module named 'no_msgs'"):
+        load_type("no_msgs/msg/Thing")
+
+
+def test_the_only_graph_of_this_machine_is_found(monkeypatch: pytest.MonkeyPatch) -> None:
+    before = set(ros_domain.claimed_domains())
+    with ros_domain.claim_domain() as claimed:
+        assert set(ros_domain.claimed_domains()) - before == {claimed}
+        assert ros_domain.find_domain(5) == 5
+        monkeypatch.setenv("ROS_DOMAIN_ID", "6")
+        assert ros_domain.find_domain() == 6
+        monkeypatch.setenv("ROS_DOMAIN_ID", "six")
+        with pytest.raises(SettingError, match=r"must be a number of 0\.\.232, got 'six'"):
+            ros_domain.find_domain()
+        monkeypatch.delenv("ROS_DOMAIN_ID")
+        monkeypatch.setattr(ros_domain, "claimed_domains", lambda: (claimed,))
+        assert ros_domain.find_domain() == claimed
+        monkeypatch.setattr(ros_domain, "claimed_domains", lambda: (21, 23))
+        with pytest.raises(SettingError, match="got graphs in the ROS domains 21, 23; name one by --domain_id"):
+            ros_domain.find_domain()
+        monkeypatch.setattr(ros_domain, "claimed_domains", tuple)
+        assert ros_domain.find_domain() == 0
+    assert claimed not in ros_domain.claimed_domains()
+    assert os.environ.get("ROS_DOMAIN_ID") is None
