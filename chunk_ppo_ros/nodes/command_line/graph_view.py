@@ -61,8 +61,8 @@ class GraphView(Node):
         while len(self.get_node_names()) < 2:
             if time.monotonic() > end:
                 raise UserError(
-                    f"nodes must run in ROS domain {os.environ['ROS_DOMAIN_ID']}, got none within {DISCOVERY:g} s; start "
-                    "a graph, or look at another domain by --domain_id"
+                    f"nodes must run in ROS domain {os.environ['ROS_DOMAIN_ID']}, got none within {DISCOVERY:g} s; "
+                    "start a graph, or look at another domain by --domain_id"
                 )
             time.sleep(PERIOD)
         seen, since = -1, time.monotonic()
