@@ -8,7 +8,9 @@ from pathlib import Path
 from chunk_ppo_ros.config.commands.runs import report_parser
 from chunk_ppo_ros.core.errors import UserError
 from chunk_ppo_ros.reporting.metrics_file import FILE_NAME
+from chunk_ppo_ros.reporting.page.comparison import COMPARISON_NAME, write_comparison
 from chunk_ppo_ros.reporting.page.page import PAGE_NAME
+from chunk_ppo_ros.reporting.page.run_data import RunData
 from chunk_ppo_ros.reporting.report import PLOT_NAME, write_report
 
 
@@ -33,12 +35,30 @@ def find_run(name: str, *, runs: Path = Path("runs")) -> Path:
 
 
 def main(arguments: Sequence[str]) -> int:
-    """Runs `chunk_ppo report RUN`, which writes the page, the summary and the plot into the folder of the run."""
-    folder = find_run(report_parser().parse_args(arguments).run)
+    """Runs `chunk_ppo report RUN...`. It writes the page of one run, or a page that compares several."""
+    parsed = report_parser().parse_args(arguments)
+    folders = [find_run(name) for name in parsed.runs]
+    if len({folder.resolve() for folder in folders}) < len(folders):
+        raise ReportError(f"each run must be named once to be compared, got {' '.join(parsed.runs)}; leave one out")
+    return _report(folders[0]) if len(folders) == 1 else _compare(folders, parsed.to)
+
+
+def _report(folder: Path) -> int:
     try:
         summary = write_report(folder)
     except (ValueError, OSError) as error:
         raise ReportError(f"no report can be made from {folder}: {error}") from error
     print(f"wrote {summary.with_name(PAGE_NAME)}; open it in a browser")
     print(f"wrote {summary} and {summary.with_name(PLOT_NAME)}")
+    return 0
+
+
+def _compare(folders: Sequence[Path], to: Path | None) -> int:
+    path = folders[0].parent / COMPARISON_NAME if to is None else to
+    try:
+        runs = [RunData.read(folder) for folder in folders]
+        write_comparison(runs, path)
+    except (ValueError, OSError) as error:
+        raise ReportError(f"no comparison can be made of these runs: {error}") from error
+    print(f"wrote {path}, which compares {len(runs)} runs; open it in a browser")
     return 0

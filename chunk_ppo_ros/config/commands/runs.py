@@ -16,10 +16,20 @@ def report_parser() -> FlagParser:
     """Returns the parser of `report`."""
     parser = FlagParser(
         prog=command_line("report"),
-        description="Writes the page and the plot of a run, whether it has ended, was stopped or still runs.",
-        examples=((command_line("report mine"), "writes the page, the summary and the plot into runs/mine"),),
+        description=(
+            "Writes the page and the plot of a run, whether it has ended, was stopped or still runs.\n\n"
+            "Several runs are compared on one page. Those that differ only in the seed are a group, with means and "
+            "95 % intervals over its runs."
+        ),
+        examples=(
+            (command_line("report mine"), "writes the page, the summary and the plot into runs/mine"),
+            (command_line("report seed0 seed1 seed2"), "writes runs/comparison.html"),
+        ),
     )
-    parser.add_argument("run", help=RUN_HELP)
+    parser.add_argument("runs", nargs="+", metavar="RUN", help=RUN_HELP)
+    parser.add_argument(
+        "--to", type=Path, help="for several runs: file to write (comparison.html beside their folders)"
+    )
     return parser
 
 

@@ -88,7 +88,7 @@
   function options(chart, width) {
     const range = verticalRange(chart);
     const axis = { font: "12px system-ui, sans-serif", stroke: "#3a424e", grid: { stroke: "#e3e7ee", width: 1 } };
-    const ticks = chart.isLog ? { splits: () => logTicks(range) } : {};
+    const ticks = chart.isLog ? { splits: () => logTicks(range), filter: (_, found) => found } : {};
     return {
       width,
       height: HEIGHT,

@@ -82,9 +82,9 @@ def _page(run: RunData, plot: Path, now: float) -> Html:
     places = tag("div", *elements[: len(shown)], class_="charts"), tag("div", *elements[len(shown) :], class_="charts")
     rest = [tag("details", tag("summary", f"{len(others)} further metrics"), places[1])] if others else []
     sections = [
+        *_videos(run.folder),
         section("Curves", places[0], *rest, _without_script(plot), anchor="curves"),
         *_sections_of_chunks(run),
-        *_videos(run.folder),
         *_evaluations(run),
         *_times(run),
         *_prompts(run),

@@ -1,0 +1,197 @@
+"""Writes the page that compares runs, with intervals over seeds."""
+
+from __future__ import annotations
+
+import functools
+import time
+from collections.abc import Callable, Sequence
+from pathlib import Path
+
+import numpy as np
+
+from chunk_ppo_ros.core.atomic_file import write_atomically
+from chunk_ppo_ros.reporting.metrics_file import Record
+from chunk_ppo_ros.reporting.page.chart import COLORS, Chart, Series, Style
+from chunk_ppo_ros.reporting.page.html import Html, joined, section, table, tag
+from chunk_ppo_ros.reporting.page.page import PAGE_NAME, document
+from chunk_ppo_ros.reporting.page.provenance import duration_text
+from chunk_ppo_ros.reporting.page.run_data import RunData
+from chunk_ppo_ros.reporting.page.seed_groups import Curve, Group, group_runs, interval_text, mean_curve
+from chunk_ppo_ros.reporting.plots import WINDOW, decoding_text, running_mean
+from chunk_ppo_ros.reporting.run_metrics import WALL
+
+COMPARISON_NAME = "comparison.html"
+"""The name of the page, which is written beside the folders of the runs unless another place is given."""
+
+_UPDATES = {
+    "reward/chunk_mean": "Mean reward of a chunk (reward)",
+    "kl/after": "KL from before to after an update (nats per chunk)",
+    "ratio/clip_fraction": "Chunks outside of the clip range (share)",
+    "value/explained_variance": "Explained variance of the value (1)",
+    "loss/entropy": "Entropy of the policy (nats per token)",
+    "grad_norm/actor": "Norm of the actor's gradient (1)",
+    "time/rollout": "Time of a rollout (s)",
+    "time/update": "Time of an update (s)",
+}
+"""The metrics of updates that are compared, with the titles of their charts."""
+
+
+def write_comparison(runs: Sequence[RunData], path: Path) -> Path:
+    """Writes the page that compares runs, and returns its path.
+
+    Args:
+        runs: the runs, at least two.
+        path: the file to write; an existing one is replaced.
+
+    Raises:
+        OSError: when the file cannot be written.
+    """
+    content = _page(runs, group_runs(runs), path.parent)
+    write_atomically(path, lambda file: file.write(content.encode()), durable=False)
+    return path
+
+
+def _page(runs: Sequence[RunData], groups: Sequence[Group], folder: Path) -> Html:
+    charts = [
+        _chart("Episodes solved while training, sampled (share)", groups, _episodes("episode/success"), is_share=True),
+        _chart("Reward of an episode, sampled (reward)", groups, _episodes("episode/total_reward")),
+        *(_chart(title, groups, functools.partial(_updates, name=name)) for name, title in _UPDATES.items()),
+    ]
+    written = time.strftime("%Y-%m-%d %H:%M:%S")
+    told = f"{len(runs)} runs in {len(groups)} {'group' if len(groups) == 1 else 'groups'}, written at {written}. "
+    told += (
+        "The runs of a group differ only in the seed, in names and in folders. Thick curves are means over the runs of "
+        "a group, areas are 95 % intervals over its runs (Student's t), and thin curves are single runs."
+    )
+    alone = any(len(group.runs) == 1 for group in groups)
+    warning = "A group of one run has no interval: one run does not say how far another seed would be from it."
+    elements = [chart.element(number) for number, chart in enumerate(charts)]
+    body = [
+        tag("h1", f"Comparison of {len(runs)} runs"),
+        tag("p", told, class_="soft"),
+        *([tag("p", warning, class_="warning")] if alone else []),
+        section("Groups", _groups_table(groups), anchor="groups"),
+        section("Curves", tag("div", *elements, class_="charts"), anchor="curves"),
+        section("Runs", _runs_table(groups, folder), anchor="runs"),
+    ]
+    return document(f"Comparison of {len(runs)} runs", joined(body), charts)
+
+
+def _chart(
+    title: str, groups: Sequence[Group], curve_of: Callable[[RunData], Curve], *, is_share: bool = False
+) -> Chart:
+    series: list[Series] = []
+    for place, group in enumerate(groups):
+        color = COLORS[place % len(COLORS)]
+        mean = mean_curve(group, curve_of)
+        if mean is not None and len(group.runs) > 1:
+            ends = (np.clip(end, 0.0, 1.0) if is_share else end for end in (mean.low, mean.high))
+            x, y, low, high = (column.tolist() for column in (mean.x, mean.mean, *ends))
+            series.append(Series(f"{group.name}, 95 % interval", x, y, "band", color, low, high))
+            series.append(Series(f"{group.name}, mean of {len(group.runs)}", x, y, "line", color))
+        for run in group.runs:
+            x_run, y_run = curve_of(run)
+            style: Style = "thin" if len(group.runs) > 1 else "line"
+            series.append(Series(f"{run.name} ({group.name})", x_run.tolist(), y_run.tolist(), style, color))
+    return Chart(title, series, empty="No run has logged this.", is_share=is_share)
+
+
+def _episodes(name: str) -> Callable[[RunData], Curve]:
+    """Returns a function that returns the running mean of a metric over the episodes of a run."""
+
+    def curve(run: RunData) -> Curve:
+        if not run.episodes:
+            return np.zeros(0), np.zeros(0)
+        x = np.cumsum([record["episode/num_chunks"] for record in run.episodes]).astype(float)
+        means = running_mean(np.array([record[name] for record in run.episodes], float), WINDOW)
+        start = min(WINDOW, len(means)) // 2
+        return x[start:], means[start:]
+
+    return curve
+
+
+def _updates(run: RunData, *, name: str) -> Curve:
+    known = [record for record in run.updates if record.get(name) is not None]
+    return np.array([record["num_chunks"] for record in known], float), np.array(
+        [record[name] for record in known], float
+    )
+
+
+def _groups_table(groups: Sequence[Group]) -> Html:
+    header = (
+        "group",
+        "runs",
+        "solved by the first episodes, sampled",
+        "solved by the last episodes, sampled",
+        "last evaluation",
+        "reward of a chunk in the last rollout",
+        "settings",
+    )
+    return table(header, [_group_row(group) for group in groups], kind="plain")
+
+
+def _group_row(group: Group) -> tuple[object, ...]:
+    parts = [_first_and_last(run.episodes) for run in group.runs if run.episodes]
+    first, last = ([part[place] for part in parts] for place in (0, 1))
+    rewards = [run.updates[-1]["reward/chunk_mean"] for run in group.runs if run.updates]
+    known = [reward for reward in rewards if reward is not None]
+    return (
+        group.name,
+        len(group.runs),
+        interval_text(first, ".1%", is_share=True),
+        interval_text(last, ".1%", is_share=True),
+        _evaluated(group),
+        interval_text(known, ".3f"),
+        group.label,
+    )
+
+
+def _first_and_last(episodes: Sequence[Record]) -> tuple[float, float]:
+    """Returns the share of solved episodes among the first and the last ones, as the page of a run does."""
+    part = max(1, min(WINDOW, len(episodes) // 2))
+    solved = np.array([record["episode/success"] for record in episodes], float)
+    return float(solved[:part].mean()), float(solved[-part:].mean())
+
+
+def _evaluated(group: Group) -> str:
+    """Returns the success of the last evaluations, for each way of decoding."""
+    found: dict[str, list[float]] = {}
+    for run in group.runs:
+        newest = {record["evaluation/decoding"]: record["evaluation/success_mean"] for record in run.evaluations}
+        for decoding, success in newest.items():
+            found.setdefault(decoding_text(decoding), []).append(success)
+    texts = [_of_runs(decoding, values) for decoding, values in found.items()]
+    return "; ".join(texts) or "none"
+
+
+def _of_runs(decoding: str, values: Sequence[float]) -> str:
+    runs = "1 run" if len(values) == 1 else f"{len(values)} runs"
+    return f"{decoding}, {runs}: {interval_text(values, '.1%', is_share=True)}"
+
+
+def _runs_table(groups: Sequence[Group], folder: Path) -> Html:
+    rows = []
+    for group in groups:
+        for run in group.runs:
+            seconds = next((record[WALL] for record in reversed(run.records) if record.get(WALL) is not None), None)
+            rows.append(
+                (
+                    _link(run, folder),
+                    group.name,
+                    run.config["run"].get("seed", "not recorded"),
+                    f"{run.num_steps} of {run.total_steps}",
+                    len(run.episodes),
+                    "not recorded" if seconds is None else duration_text(seconds),
+                    run.runs[-1].get("start") or "not recorded",
+                )
+            )
+    header = ("run", "group", "seed", "control steps", "episodes", "duration", "start")
+    return table(header, rows, kind="plain")
+
+
+def _link(run: RunData, folder: Path) -> Html:
+    """Returns the name of a run, as a link to its page where that is below the folder of the comparison."""
+    page = run.folder.resolve() / PAGE_NAME
+    if page.is_file() and page.is_relative_to(folder.resolve()):
+        return tag("a", run.name, href=page.relative_to(folder.resolve()).as_posix())
+    return tag("span", run.name)
