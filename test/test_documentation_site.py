@@ -54,8 +54,30 @@ def test_every_page_is_in_the_table_of_contents_once() -> None:
     assert sorted(listed) == sorted([*(page for page in pages if page != "index"), *made])
 
 
-def test_a_link_to_the_guide_leads_to_its_copy_in_the_site() -> None:
+def parts(name: str) -> dict[str, list[str]]:
+    """Returns what a README and its translation have in common: commands, links of its tables, and its numbers."""
+    text = (ROOT / name).read_text(encoding="utf-8")
+    blocks = re.findall(r"^```bash\n(.*?)^```", text, re.MULTILINE | re.DOTALL)
+    lines = [
+        re.sub(r"\s+# .*", "", line) for block in blocks for line in block.splitlines() if not line.startswith("#")
+    ]
+    picture = re.findall(r"^```\n( cameras.*?)^```", text, re.MULTILINE | re.DOTALL)
+    links = [link for line in text.splitlines() if line.startswith("| ") for link in LINK.findall(line)]
+    quoted = [quote for block in blocks for quote in re.findall(r'"[^"]+"', block.replace("\n# ", " "))]
+    headings = re.findall(r"^#+", text, re.MULTILINE)
+    return {"commands": lines, "picture": picture, "links": links, "printed": quoted, "headings": headings}
+
+
+def test_the_chinese_readme_has_the_commands_and_links_of_the_english_one() -> None:
+    english, chinese = parts("README.md"), parts("README.zh.md")
+    assert english["commands"] and english["links"] and english["picture"]
+    for name, found in english.items():
+        assert sorted(chinese[name]) == sorted(found), name
+
+
+def test_a_link_to_a_file_beside_the_pages_leads_to_its_copy_in_the_site() -> None:
     assert inside("[a](../CONTRIBUTING.md#x), [b](robot.md)") == "[a](contributing.md#x), [b](robot.md)"
+    assert inside("[a](../examples/own_task.py)") == "[a](reference/examples/own_task.md)"
 
 
 @pytest.mark.parametrize(

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import pathlib
+import re
 import shutil
 
 from documentation.reference import pages
@@ -29,4 +30,5 @@ def collect(root: pathlib.Path, folder: pathlib.Path) -> None:
 
 def inside(text: str) -> str:
     """Returns a page whose links to files beside docs/ lead to the copies of these files in the site."""
+    text = re.sub(r"\]\(\.\./examples/(\w+)\.py\)", r"](reference/examples/\1.md)", text)
     return text.replace(f"](../{_GUIDE}", "](contributing.md").replace(f"](../{_CHANGES}", "](changelog.rst")

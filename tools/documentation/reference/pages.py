@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pathlib
 
-from documentation.reference import api, commands, messages, parameters, topics
+from documentation.reference import api, commands, examples, messages, parameters, topics
 
 ROOT = pathlib.Path(__file__).resolve().parents[3]
 
@@ -16,6 +16,7 @@ These pages are made from the code when the site is built.
 - [Topics and services](topics.md): every topic with its type, quality of service and nodes, and every service.
 - [Messages](messages.md): every field of every message and service.
 - [Commands](commands.md): every command with its flags.
+- [Examples](examples/index.md): the programs of `examples/`.
 - [Python API](api/index.md): the classes and functions that a program of yours calls or implements.
 
 ```{toctree}
@@ -25,6 +26,7 @@ parameters/index
 topics
 messages
 commands
+examples/index
 api/index
 ```
 """
@@ -38,6 +40,7 @@ def pages() -> dict[str, str]:
         "messages.md": messages.page(sorted((ROOT / "msg").glob("*.*"))),
         "commands.md": commands.page(),
         **parameters.pages(),
+        **examples.pages(sorted((ROOT / "examples").glob("*.py"))),
         **api.pages(),
     }
 
