@@ -12,6 +12,8 @@ extensions = [
 # Pages are plain Markdown that GitHub shows too. Formulas stand between dollar signs.
 myst_enable_extensions = ["dollarmath"]
 myst_heading_anchors = 4
+# Quotation marks and dashes stay as they are: most of them are parts of commands.
+smartquotes = False
 # Nothing is colored unless a block says its language: most blocks are shell sessions with what they print.
 highlight_language = "none"
 copybutton_selector = (
@@ -25,3 +27,4 @@ html_css_files = ["site.css"]
 mathjax_path = "tex-svg.js"
 html_copy_source = False
 html_show_sphinx = False
+html_show_copyright = False

@@ -13,7 +13,7 @@ ROOT = Path(__file__).resolve().parent.parent
 sys.path.insert(0, str(ROOT / "tools"))
 
 from documentation.offline import loaded_from_elsewhere  # noqa: E402
-from documentation.sources import inside  # noqa: E402
+from documentation.sources import inside, with_titles  # noqa: E402
 
 DOCUMENTS = [*ROOT.glob("*.md"), *ROOT.glob("docs/*.md"), *ROOT.glob("docs/results/*.md")]
 LINK = re.compile(r"(?<!!)\[[^\]]*\]\(([^)\s]+)\)")
@@ -78,6 +78,11 @@ def test_the_chinese_readme_has_the_commands_and_links_of_the_english_one() -> N
 def test_a_link_to_a_file_beside_the_pages_leads_to_its_copy_in_the_site() -> None:
     assert inside("[a](../CONTRIBUTING.md#x), [b](robot.md)") == "[a](contributing.md#x), [b](robot.md)"
     assert inside("[a](../examples/own_task.py)") == "[a](reference/examples/own_task.md)"
+
+
+def test_a_link_that_shows_a_file_shows_the_title_of_its_page() -> None:
+    titles = {"words.md": "Words"}
+    assert with_titles("[words.md](words.md#x), [a](words.md)", titles) == "[Words](words.md#x), [a](words.md)"
 
 
 @pytest.mark.parametrize(

@@ -5,6 +5,7 @@ from __future__ import annotations
 import pathlib
 import re
 import shutil
+from collections.abc import Mapping
 
 from documentation.reference import pages
 
@@ -20,12 +21,33 @@ def collect(root: pathlib.Path, folder: pathlib.Path) -> None:
     """
     shutil.rmtree(folder, ignore_errors=True)
     shutil.copytree(root / "docs", folder, ignore=shutil.ignore_patterns("conf.py", "site.css", "*.json"))
-    for page in folder.glob("*.md"):
-        page.write_text(inside(page.read_text(encoding="utf-8")), encoding="utf-8")
+    texts = {page: page.read_text(encoding="utf-8") for page in folder.glob("*.md")}
+    titles = {page.name: _title(text) for page, text in texts.items()}
+    for page, text in texts.items():
+        page.write_text(with_titles(inside(text), titles), encoding="utf-8")
     guide = (root / _GUIDE).read_text(encoding="utf-8").replace("](docs/", "](")
     (folder / "contributing.md").write_text(guide, encoding="utf-8")
     shutil.copyfile(root / _CHANGES, folder / "changelog.rst")
     pages.write(folder / "reference")
+
+
+def with_titles(text: str, titles: Mapping[str, str]) -> str:
+    """Returns a page in which a link that shows the name of a file shows the title of that page.
+
+    Args:
+        text: the page.
+        titles: title of each page by its file name.
+    """
+    return re.sub(
+        r"\[(?P<name>[\w-]+\.md)\]\((?P<link>(?P=name)[^)]*)\)",
+        lambda match: f"[{titles.get(match['name'], match['name'])}]({match['link']})",
+        text,
+    )
+
+
+def _title(text: str) -> str:
+    """Returns the first heading of a page, up to its colon."""
+    return text.partition("\n")[0].removeprefix("# ").partition(":")[0]
 
 
 def inside(text: str) -> str:

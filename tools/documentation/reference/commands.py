@@ -40,7 +40,7 @@ def _is_shown(flag: Flag) -> bool:
 
 def _row(flag: Flag) -> str:
     names = ", ".join(f"`{name}`" for name in flag.names)
-    value = f" `{flag.value}`" if flag.value else ""
+    value = f" `{flag.value}`".replace("|", "\\|") if flag.value else ""
     default = f" Default: `{flag.default}`." if flag.default else ""
     return f"| {names}{value} | {_cell(_capital(flag.help))}.{default} |\n"
 
