@@ -26,7 +26,7 @@ def fault(text: str, root: pathlib.Path) -> str:
 def _fault(text: str, root: pathlib.Path) -> str:
     own = programs.own_arguments(text)
     if own is not None:
-        return programs.fault_of_own(own)
+        return programs.fault_of_own(own) or ros.fault_of_names(own)
     words = shlex.split(re.sub(r"^(?:[A-Z_]+=\S+ )+", "", text))
     name, rest = words[0].removeprefix(".venv/bin/"), words[1:]
     if name == "make":

@@ -39,6 +39,16 @@ def fault_of_ros(words: Sequence[str], root: pathlib.Path) -> str:
     return ""
 
 
+def fault_of_names(words: Sequence[str]) -> str:
+    """Returns what is wrong with the names in `chunk_ppo topic` or `chunk_ppo call`, or an empty text."""
+    rest = [word for word in words[1:] if word != "--once"]
+    if words and words[0] == "call":
+        found = [service for service in services.OPERATOR_SERVICES if service.path == rest[0].strip("/")]
+        return _fault_of_call([rest[0], found[0].command.split()[-1], *rest[1:]]) if found else _fault_of_call(rest)
+    named = words and words[0] == "topic" and rest[0] != "list"
+    return _fault_of_topic(rest[1:]) if named else ""
+
+
 def _fault_of_call(rest: Sequence[str]) -> str:
     by_path = {service.path: service for service in services.OPERATOR_SERVICES}
     service = by_path.get(rest[0].strip("/"))
