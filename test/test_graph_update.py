@@ -13,7 +13,7 @@ from pathlib import Path
 
 import pytest
 
-from chunk_ppo_ros.data.rollout_journal import JournalIndex
+from chunk_ppo_ros.data.journal_index import JournalIndex
 from chunk_ppo_ros.data.store import read_store
 from chunk_ppo_ros.model.checkpoints.consumed_file import read_consumed
 from chunk_ppo_ros.reporting.metric_table import METRICS

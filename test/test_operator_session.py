@@ -21,7 +21,7 @@ from rclpy.serialization import deserialize_message
 
 from chunk_ppo_ros.config import PRESETS, TrainConfig
 from chunk_ppo_ros.config.parameter_file import load_config_file, write_parameter_file
-from chunk_ppo_ros.data.rollout_journal import JournalIndex
+from chunk_ppo_ros.data.journal_index import JournalIndex
 from chunk_ppo_ros.data.store import read_payload, read_store
 from chunk_ppo_ros.nodes.wire import services
 from chunk_ppo_ros.robot import aloha

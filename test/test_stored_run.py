@@ -24,7 +24,7 @@ from chunk_ppo_ros.config import PRESETS, TrainConfig
 from chunk_ppo_ros.core.consumption.consumed import NOTHING_CONSUMED
 from chunk_ppo_ros.core.errors import CheckpointError, UserError
 from chunk_ppo_ros.core.units import GIBIBYTE
-from chunk_ppo_ros.data import rollout_journal
+from chunk_ppo_ros.data import journal_index
 from chunk_ppo_ros.data.bags.bag_writer import load_types
 from chunk_ppo_ros.data.rollout_journal import RolloutJournal
 from chunk_ppo_ros.data.store import Entry, Store, StoreLocked, read_payload, read_store
@@ -283,7 +283,7 @@ def test_the_types_of_stored_messages_are_those_of_their_topics() -> None:
     for message in MESSAGES.values():
         assert by_name[message.topic].type_name == message.type_name
     kinds = {
-        ("journal", rollout_journal.TRANSITION): "transition",
+        ("journal", journal_index.TRANSITION): "transition",
         ("policy", int(Kind.CHUNK)): "action_chunk",
         ("policy", int(Kind.BOOTSTRAP)): "bootstrap",
         ("reward", run_log.OUTCOME): "chunk_outcome",

@@ -19,7 +19,8 @@ from rclpy.serialization import serialize_message
 from chunk_ppo_ros.config.parameter_file import write_parameter_file
 from chunk_ppo_ros.core.consumption.consumed import NOTHING_CONSUMED
 from chunk_ppo_ros.core.errors import CheckpointError, UserError
-from chunk_ppo_ros.data.rollout_journal import JournalIndex, RolloutJournal
+from chunk_ppo_ros.data.journal_index import JournalIndex
+from chunk_ppo_ros.data.rollout_journal import RolloutJournal
 from chunk_ppo_ros.data.store import read_store
 from chunk_ppo_ros.model.checkpoints.consumed_file import read_consumed
 from chunk_ppo_ros.nodes.common.runner import EndOfRun

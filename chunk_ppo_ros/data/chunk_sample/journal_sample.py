@@ -14,8 +14,8 @@ from rosbags.typesys.store import Typestore
 from chunk_ppo_ros.core.execution import CLAMPING_CAUSES
 from chunk_ppo_ros.data.bags.bag_writer import load_types
 from chunk_ppo_ros.data.chunk_sample.facts import ChunkFacts, ChunkSample, EpisodeStrip, shown, small
+from chunk_ppo_ros.data.journal_index import TRANSITION
 from chunk_ppo_ros.data.message_format import FORMAT
-from chunk_ppo_ros.data.rollout_journal import TRANSITION
 from chunk_ppo_ros.data.store import DamagedRecord, RecordPlace, read_payload
 from chunk_ppo_ros.data.store.segment_file import first_index_of, list_segments
 from chunk_ppo_ros.data.store.segment_reader import scan

@@ -23,7 +23,8 @@ from chunk_ppo_ros.core.consumption.chunk_ranges import ChunkKey
 from chunk_ppo_ros.core.errors import UserError
 from chunk_ppo_ros.core.types import Transition
 from chunk_ppo_ros.core_jax.tree_digest import tree_digest
-from chunk_ppo_ros.data.rollout_journal import NAME, JournalIndex
+from chunk_ppo_ros.data.journal_index import JournalIndex
+from chunk_ppo_ros.data.rollout_journal import NAME
 from chunk_ppo_ros.data.store import read_payload, read_store
 from chunk_ppo_ros.model.checkpoints.checkpoint import METADATA, Checkpoint
 from chunk_ppo_ros.model.checkpoints.step_folders import finished_checkpoints
