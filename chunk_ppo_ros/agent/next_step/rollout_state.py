@@ -1,8 +1,7 @@
-"""Decides when the policy samples a chunk, when it sends a bootstrap value, and when it holds.
+"""Collects the facts by which the policy samples a chunk, sends a bootstrap value, or holds.
 
 This is a pure state machine without ROS, JAX, clock or sensors. policy_node reports the messages of the topics to it
-and takes the step that it returns. It is strictly on-policy: accepted transitions and chunks in flight together are
-never more than one update needs.
+and takes the step that it returns, which `step_choice.py` chooses.
 """
 
 from __future__ import annotations
@@ -16,6 +15,7 @@ from chunk_ppo_ros.agent.next_step.human_segments import HumanSegments
 from chunk_ppo_ros.agent.next_step.rollout_fill import InFlight, RolloutFill
 from chunk_ppo_ros.agent.next_step.rollout_progress import RolloutProgress
 from chunk_ppo_ros.agent.next_step.rollout_steps import Bootstrap, EncodeSegment, Hold, SampleChunk, Step
+from chunk_ppo_ros.agent.next_step.step_choice import StepFacts, choose_step
 from chunk_ppo_ros.agent.next_step.stored_rollout import StoredRollout
 from chunk_ppo_ros.core.stamps import FARTHEST_AHEAD
 from chunk_ppo_ros.core.types import ChunkId
@@ -266,42 +266,12 @@ class RolloutState:
         announced = self.weights.loaded_announcement()
         if isinstance(announced, Hold):
             return announced
-        last = self._progress.last
-        if last is not None and not last.outcome_known:
-            return Hold("a chunk is being executed")
-        segment_ends = last is not None and (last.owes_bootstrap or self._fill.is_full)
-        if last is not None and segment_ends and last.policy_version == announced.version:
-            return Bootstrap(last.id, last.policy_version, self._progress.newer_than, last.prompt)
-        return self._next_chunk_step(announced)
-
-    def _next_chunk_step(self, announced: Announcement) -> Step:
-        progress, known = self._progress, self._progress.episode
-        episode = known.number if known.is_running else None
-        segment = self.segments.next if known.is_running else None
-        obstacle = "" if segment else self._obstacle_to_sampling(announced)
-        if obstacle:
-            return Hold(obstacle)
-        if episode is None:
-            return Hold("waiting for an episode to start")
-        if announced.only_episode not in (None, episode):
-            return Hold(f"waiting for deployment_node to announce which policy acts in episode {episode}")
-        chunk = ChunkId(announced.run_id, progress.next_sequence_number, episode, known.next_chunk)
-        if segment is not None:
-            return EncodeSegment(chunk, announced.version, segment, known.prompt)
-        if known.is_paused:
-            return Hold("the episode is paused")
-        return SampleChunk(chunk, announced.version, progress.newer_than, known.prompt)
-
-    def _obstacle_to_sampling(self, announced: Announcement) -> str:
-        """Returns why the policy may not sample in a running episode. The text is empty if it may."""
-        if self._driver.is_human:
-            return "a human drives"
-        if self._driver.is_taking_over:
-            return "a human takes over"
-        if not self._robot_is_active:
-            return "robot_node is not active"
-        if self.segments.has_open:
-            return "waiting for robot_node to report the targets that the human commanded"
-        if self._fill.is_full:
-            return f"the rollout of version {announced.version} is full; waiting for trainer_node's next version"
-        return ""
+        facts = StepFacts(
+            announced=announced,
+            progress=self._progress,
+            fill=self._fill,
+            segments=self.segments,
+            driver=self._driver,
+            robot_is_active=self._robot_is_active,
+        )
+        return choose_step(facts)
