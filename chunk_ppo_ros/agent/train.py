@@ -40,13 +40,12 @@ LARGE_RATE_FOR_2B = 1e-4
 parameters and 2e-5 for LoRA."""
 
 
-def train(setup: TrainingSetup, env: ChunkEnv, *, first_number: int = 0) -> Checkpoint:
+def train(setup: TrainingSetup, env: ChunkEnv) -> Checkpoint:
     """Trains until `ppo.total_timesteps` executed steps and returns the newest checkpoint.
 
     Args:
         setup: the run's configuration, and the checkpoint that it goes on from or begins with.
         env: the environment of the configured simulator.
-        first_number: the lowest sequence number that is free, where a graph has used some.
 
     Raises:
         CheckpointError: when the checkpoint to start from cannot be loaded, or a checkpoint cannot be written.
@@ -62,7 +61,7 @@ def train(setup: TrainingSetup, env: ChunkEnv, *, first_number: int = 0) -> Chec
         env,
         config=config,
         run_id=learner.run_id,
-        sequence_number=max(first_number, learner.counters.next_sequence_number),
+        sequence_number=max(setup.first_number, learner.counters.next_sequence_number),
         episode=learner.counters.next_episode,
     )
     with open_metrics(learner, config, form="train") as log, ReportWriter(config.run.folder) as report:
@@ -135,7 +134,7 @@ def main(arguments: Sequence[str]) -> int:
         check_folder(run.folder, "run.run_dir")
         check_folder(run.checkpoint_root, "run.checkpoint_root")
         with held_journal(run, setup.start) as first_number, simulated(setup.config) as env:
-            checkpoint = train(setup, env, first_number=first_number)
+            checkpoint = train(dataclasses.replace(setup, first_number=first_number), env)
     print(f"the newest checkpoint is {checkpoint.root}")
     origin = checkpoint.require_metadata().provenance
     if origin.is_fallback:

@@ -59,10 +59,12 @@ class TrainingSetup:
     Attributes:
         config: the configuration of the run.
         start: the checkpoint that the run goes on from or begins with, from which `config` has its settings.
+        first_number: the lowest sequence number that is free, where a graph has used some.
     """
 
     config: TrainConfig
     start: StartingCheckpoint
+    first_number: int = 0
 
 
 def config_for_measuring(
