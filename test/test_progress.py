@@ -72,7 +72,10 @@ def test_a_slow_work_says_how_long_each_takes(clock: Clock) -> None:
     with make_bar(stream, clock, total=None) as bar:
         clock.time += 60.0
         bar.update(2)
-    assert stream.getvalue() == "reading: 2 chunks, 30.0 s each\n"
+    with make_bar(stream, clock, unit="minibatch", total=None) as bar:
+        clock.time += 60.0
+        bar.update(2)
+    assert stream.getvalue() == "reading: 2 chunks, 30.0 s each\nreading: 2 minibatches, 30.0 s each\n"
 
 
 def test_what_was_done_before_does_not_count_for_the_rate(clock: Clock) -> None:
@@ -144,6 +147,14 @@ def test_the_end_of_a_run_is_known_after_the_second_update(clock: Clock) -> None
     assert estimate.after_update(200) == "about 2 min 40 s left, until 09:32"
     clock.time += 160.0
     assert estimate.after_update(1000) == "done"
+
+
+def test_an_update_that_begins_is_made_to_its_end(clock: Clock) -> None:
+    estimate = RunEstimate(250, clock=clock, now=lambda: datetime.datetime(2026, 11, 28, 9, 30))
+    for steps in (100, 200):
+        clock.time += 20.0
+        text = estimate.after_update(steps)
+    assert text == "about 20 s left, until 09:30"
 
 
 def test_a_run_that_goes_beyond_its_length_says_why(clock: Clock) -> None:

@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from pathlib import Path
 
 from chunk_ppo_ros.cli.table import Command
 from chunk_ppo_ros.config.flags import PROGRAM, FlagParser, command_line
@@ -11,6 +12,8 @@ from chunk_ppo_ros.config.flags import PROGRAM, FlagParser, command_line
 SHELLS = ("bash", "zsh")
 ASKED = "_ARGCOMPLETE"
 """The variable by which the shell asks for completions."""
+RUNS = ("run", "runs")
+"""The names of arguments that stand for a run."""
 
 
 def completion_parser() -> FlagParser:
@@ -61,8 +64,32 @@ def complete(package: str, commands: Mapping[str, Command]) -> None:
         parser = _parser_of_names(commands)
     else:
         os.environ[ASKED] = "2"  # The words of the command begin with its name, which stands for the program.
-    parser.answers_help = False
-    argcomplete.autocomplete(parser, always_complete_options=False)
+    parser.is_completing = True
+    _add_completers(parser)
+    second_forms = [name for action in parser.all_actions for name in action.option_strings if name.startswith("--no-")]
+    argcomplete.autocomplete(parser, always_complete_options=False, exclude=second_forms)
+
+
+def _add_completers(parser: FlagParser) -> None:
+    """Says what stands for the section of `--help`, and for a run."""
+    from argcomplete.completers import ChoicesCompleter, DirectoriesCompleter
+
+    for action in parser.all_actions:
+        if action.dest == "help":
+            action.completer = ChoicesCompleter([section.name for section in parser.sections])  # type: ignore[attr-defined]
+        elif action.dest in RUNS and not action.option_strings:
+            action.completer = _RunsCompleter(DirectoriesCompleter())  # type: ignore[attr-defined]
+
+
+class _RunsCompleter:
+    """Completes names of runs below runs/, and paths of folders."""
+
+    def __init__(self, folders: Callable[..., Iterable[str]]) -> None:
+        self._folders = folders
+
+    def __call__(self, prefix: str, **_: object) -> list[str]:
+        names = [path.name for path in Path("runs").glob(f"{prefix}*") if path.is_dir()] if "/" not in prefix else []
+        return [*sorted(names), *self._folders(prefix)]
 
 
 def _parser_of_names(commands: Mapping[str, Command]) -> FlagParser:

@@ -44,7 +44,7 @@ class FlagParser(argparse.ArgumentParser):
         defaults: what absent flags leave where the user names no preset; None for a command without settings.
         from_checkpoint: whether settings of a checkpoint come before those defaults.
         settings_of: the section of the configuration to which each setting belongs, by the name of its flag.
-        answers_help: whether a flag that asks for help prints it and exits.
+        is_completing: whether the shell asks for completions, so that no help and no error is printed.
     """
 
     def __init__(
@@ -61,7 +61,7 @@ class FlagParser(argparse.ArgumentParser):
         self.defaults: Defaults | None = None
         self.from_checkpoint = False
         self.settings_of: dict[str, str] = {}
-        self.answers_help = True
+        self.is_completing = False
         self.add_argument(
             *HELP_FLAGS, nargs="?", metavar="SECTION", help="show the most important flags, or those of one section"
         )
@@ -86,10 +86,12 @@ class FlagParser(argparse.ArgumentParser):
 
         It exits with status 0 after the help, and with status 2 where a flag is unknown.
         """
+        if self.is_completing:
+            return super().parse_known_args(args, namespace)
         given = [str(argument) for argument in (sys.argv[1:] if args is None else args)]
         flags = given[: given.index("--")] if "--" in given else given
         request = HelpRequest.of(flags)
-        if request is not None and self.answers_help:
+        if request is not None:
             self._answer(request)
         for argument in flags:
             flag = argument.partition("=")[0]

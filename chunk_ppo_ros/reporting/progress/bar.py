@@ -101,13 +101,14 @@ class ProgressBar:
 
     def _plain_line(self) -> str:
         of = "" if self.total is None else f"/{self.total}"
+        units = f"{self._unit}es" if self._unit.endswith("ch") else f"{self._unit}s"
         counted, elapsed = self.done - self._initial, self._clock() - self._since
         if counted <= 0 or elapsed <= 0.0:
-            return f"{self._what}: {self.done}{of} {self._unit}s"
+            return f"{self._what}: {self.done}{of} {units}"
         rate = counted / elapsed
         left = "" if self.total is None else f", {duration_text((self.total - self.done) / rate)} left"
         speed = f"{rate:.1f} a second" if rate >= 0.95 else f"{1.0 / rate:.1f} s each"
-        return f"{self._what}: {self.done}{of} {self._unit}s, {speed}{left}"
+        return f"{self._what}: {self.done}{of} {units}, {speed}{left}"
 
     def _print(self, line: str) -> None:
         print(line, file=self._stream, flush=True)

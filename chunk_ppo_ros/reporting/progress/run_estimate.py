@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import datetime
+import math
 import time
 from collections.abc import Callable
 
@@ -11,6 +12,8 @@ from chunk_ppo_ros.reporting.progress.durations import duration_text
 
 class RunEstimate:
     """Estimates the end of a run from the pace of its updates. The first one is left out, because XLA compiles in it.
+
+    An update that begins is made to its end, so that whole updates are counted.
 
     Args:
         total: control steps at which the run ends.
@@ -27,6 +30,7 @@ class RunEstimate:
     ) -> None:
         self._total, self._clock, self._now = total, clock, now
         self._first: tuple[float, int] | None = None
+        self._num_updates = 0  # after the first one
 
     @property
     def is_first(self) -> bool:
@@ -39,15 +43,17 @@ class RunEstimate:
         Args:
             num_steps: control steps that the run has trained on, those of earlier starts included.
         """
+        if num_steps >= self._total:
+            above = num_steps - self._total
+            return f"done; the last rollout is a whole one, which makes {above} steps more" if above else "done"
         at = self._clock()
         if self._first is None:
             self._first = at, num_steps
         since, first = self._first
-        if num_steps >= self._total:
-            above = num_steps - self._total
-            return f"done; the last rollout is a whole one, which makes {above} steps more" if above else "done"
-        if num_steps <= first or at <= since:
+        self._num_updates += num_steps > first
+        if not self._num_updates or num_steps <= first:
             return ""
-        left = (self._total - num_steps) * (at - since) / (num_steps - first)
+        updates_left = math.ceil((self._total - num_steps) * self._num_updates / (num_steps - first))
+        left = updates_left * (at - since) / self._num_updates
         ends = self._now() + datetime.timedelta(seconds=left)
         return f"about {duration_text(left)} left, until {ends:%H:%M}"
