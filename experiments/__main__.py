@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from chunk_ppo_ros.cli.commands import leave, run_command
+from chunk_ppo_ros.cli.commands import run_command
+from chunk_ppo_ros.cli.leaving import leave
 from chunk_ppo_ros.cli.table import Command
 
 COMMANDS = {

@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import subprocess
 import sys
 from collections.abc import Sequence
+from pathlib import Path
 from types import ModuleType
 
 import pytest
@@ -31,6 +33,10 @@ def package(monkeypatch: pytest.MonkeyPatch) -> list[list[str]]:
         calls.append(list(arguments))
         if arguments[0] == "error":
             raise UserError("the disk is full; make room")
+        if arguments[0] == "long":
+            Path("x" * 300).stat()
+        if arguments[0] == "bug":
+            raise OSError("a bug")
         if arguments[0] == "stop":
             raise KeyboardInterrupt
         return int(arguments[0])
@@ -108,9 +114,21 @@ def test_a_command_gets_its_arguments_and_gives_its_status(
         (["wlak"], 2, "go: unknown command 'wlak'; did you mean walk? go --help lists the commands.\n"),
         (["ru"], 2, "go: unknown command 'ru'; did you mean run_far? go --help lists the commands.\n"),
         (["walk", "error"], 2, "go walk: the disk is full; make room\n"),
+        (["walk", "long"], 2, f"go walk: {'x' * 300} cannot be used: File name too long\n"),
         (["walk", "stop"], 130, "go walk: stopped\n"),
     ],
 )
 def test_an_error_is_one_line(arguments: list[str], status: int, line: str, capsys: pytest.CaptureFixture[str]) -> None:
     assert run_command("legs", COMMANDS, arguments, program="go") == status
     assert capsys.readouterr().err == line
+
+
+def test_an_error_of_the_system_that_names_no_file_keeps_its_traceback() -> None:
+    with pytest.raises(OSError, match="a bug"):
+        run_command("legs", COMMANDS, ["walk", "bug"], program="go")
+
+
+def test_an_output_that_nobody_reads_any_more_is_no_traceback() -> None:
+    command = f"{sys.executable} -m chunk_ppo_ros train --help-all | true; echo ${{PIPESTATUS[0]}}"
+    done = subprocess.run(["bash", "-c", command], capture_output=True, text=True, timeout=60)
+    assert (done.stdout, done.stderr) == ("141\n", "")

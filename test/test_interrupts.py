@@ -9,7 +9,7 @@ from pathlib import Path
 
 import pytest
 
-from chunk_ppo_ros.cli.commands import leave
+from chunk_ppo_ros.cli.leaving import leave
 from chunk_ppo_ros.runtime import interrupts
 
 COLLECTING = """
@@ -37,7 +37,8 @@ def test_an_interrupt_that_comes_while_garbage_is_collected_ends_the_command(tmp
     program = (
         f"import signal, sys; sys.path.insert(0, {str(tmp_path)!r})\n"
         "signal.signal(signal.SIGINT, signal.default_int_handler)\n"  # A job in the background ignores SIGINT.
-        "from chunk_ppo_ros.cli.commands import leave, run_command\n"
+        "from chunk_ppo_ros.cli.commands import run_command\n"
+        "from chunk_ppo_ros.cli.leaving import leave\n"
         "from chunk_ppo_ros.cli.table import Command\n"
         "commands = {'endless': Command('endless', '')}\n"
         "leave(run_command('collecting', commands, ['endless'], program='collecting'))"
@@ -57,7 +58,7 @@ def test_an_interrupt_while_the_process_ends_gives_the_same_exit_code() -> None:
     """Python would end itself by the signal, of which a shell script does not know that it was a Ctrl-C in time."""
     program = (
         "import atexit, signal\n"
-        "from chunk_ppo_ros.cli.commands import leave\n"
+        "from chunk_ppo_ros.cli.leaving import leave\n"
         "atexit.register(signal.raise_signal, signal.SIGINT)\n"
         "signal.signal(signal.SIGINT, signal.default_int_handler)\n"
         "leave(0)"
@@ -66,11 +67,27 @@ def test_an_interrupt_while_the_process_ends_gives_the_same_exit_code() -> None:
     assert (done.returncode, done.stderr) == (130, "")
 
 
+def test_an_interrupt_while_the_program_is_imported_leaves_no_traceback() -> None:
+    program = (
+        "import sys\n"
+        "class Interrupting:\n"
+        "    def find_spec(self, name, *_):\n"
+        "        if name == 'numpy':\n"
+        "            raise KeyboardInterrupt\n"
+        "sys.meta_path.insert(0, Interrupting())\n"
+        "sys.argv = ['chunk_ppo', 'train', '--config', 'debug']\n"
+        "from chunk_ppo_ros.__main__ import run\n"
+        "run()"
+    )
+    done = subprocess.run([sys.executable, "-c", program], capture_output=True, text=True, timeout=120)
+    assert (done.returncode, done.stderr) == (130, "stopped\n")
+
+
 def test_after_an_interrupt_no_thread_holds_the_process() -> None:
     """A thread in which XLA compiles cannot be stopped. What was printed before is not lost."""
     program = (
         "import threading, time\n"
-        "from chunk_ppo_ros.cli.commands import INTERRUPTED, leave\n"
+        "from chunk_ppo_ros.cli.leaving import INTERRUPTED, leave\n"
         "threading.Thread(target=time.sleep, args=(600,)).start()\n"
         "print('printed before', end='')\n"
         "leave(INTERRUPTED)"

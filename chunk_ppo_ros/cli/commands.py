@@ -3,14 +3,12 @@
 from __future__ import annotations
 
 import importlib
-import os
-import signal
 import sys
 from collections.abc import Mapping, Sequence
-from typing import NoReturn
 
 from chunk_ppo_ros import __version__
-from chunk_ppo_ros.cli.exit_codes import INTERRUPTED
+from chunk_ppo_ros.cli.exit_codes import INTERRUPTED, OUTPUT_CLOSED
+from chunk_ppo_ros.cli.leaving import close_output
 from chunk_ppo_ros.cli.overview import overview
 from chunk_ppo_ros.cli.table import Command
 from chunk_ppo_ros.config.flags.program import PROGRAM
@@ -58,6 +56,14 @@ def run_command(
     except UserError as error:
         print(f"{program} {name}: {error}", file=sys.stderr)
         return CONFIGURATION_ERROR
+    except BrokenPipeError:
+        close_output()
+        return OUTPUT_CLOSED
+    except OSError as error:
+        if error.filename is None:
+            raise  # It is about no file that the user has named.
+        print(f"{program} {name}: {error.filename} cannot be used: {error.strerror}", file=sys.stderr)
+        return CONFIGURATION_ERROR
     except KeyboardInterrupt:
         print(f"{program} {name}: stopped", file=sys.stderr)
         return INTERRUPTED
@@ -68,20 +74,3 @@ def _run(package: str, command: Command, arguments: Sequence[str]) -> int:
     if parser is not None:
         parser.parse_args(arguments)
     return int(importlib.import_module(f"{package}.{command.module}").main(arguments))
-
-
-def leave(status: int) -> NoReturn:
-    """Ends the process. A Ctrl-C that comes while it ends gives INTERRUPTED too.
-
-    After Ctrl-C it ends at once, because a thread in which XLA compiles can make Python crash while it ends.
-    """
-    if status == INTERRUPTED:
-        _end_at_once()
-    signal.signal(signal.SIGINT, lambda *_: _end_at_once())
-    sys.exit(status)
-
-
-def _end_at_once() -> NoReturn:
-    sys.stdout.flush()
-    sys.stderr.flush()
-    os._exit(INTERRUPTED)

@@ -72,11 +72,12 @@ def complete(package: str, commands: Mapping[str, Command]) -> None:
 
 def _add_completers(parser: FlagParser) -> None:
     """Says what stands for the section of `--help`, and for a run."""
-    from argcomplete.completers import ChoicesCompleter, DirectoriesCompleter
+    from argcomplete.completers import DirectoriesCompleter
 
+    sections = [section.name for section in parser.sections]
     for action in parser.all_actions:
         if action.dest == "help":
-            action.completer = ChoicesCompleter([section.name for section in parser.sections])  # type: ignore[attr-defined]
+            action.completer = lambda **_: sections  # type: ignore[attr-defined]
         elif action.dest in RUNS and not action.option_strings:
             action.completer = _RunsCompleter(DirectoriesCompleter())  # type: ignore[attr-defined]
 

@@ -7,6 +7,9 @@ from chunk_ppo_ros.core.errors import CONFIGURATION_ERROR, FRESH_UNASKED, RUNTIM
 INTERRUPTED = 130
 """The exit code after Ctrl-C, which is 128 + SIGINT."""
 
+OUTPUT_CLOSED = 141
+"""The exit code where nobody reads the output any more, which is 128 + SIGPIPE."""
+
 EXIT_CODES = {
     0: "all is well",
     RUNTIME_ERROR: "something failed, or a check found an error or a difference",

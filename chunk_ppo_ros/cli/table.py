@@ -4,8 +4,10 @@ from __future__ import annotations
 
 import dataclasses
 import importlib
+from typing import TYPE_CHECKING
 
-from chunk_ppo_ros.config.flags import FlagParser
+if TYPE_CHECKING:
+    from chunk_ppo_ros.config.flags import FlagParser
 
 FIRST_STEPS, TRAIN, LOOK, DATA, ROBOT, CHECKPOINTS, DEVELOPERS = GROUPS = (
     "first steps",
@@ -42,9 +44,7 @@ class Command:
         if not self.parser:
             return None
         module, _, function = self.parser.partition(":")
-        parser = getattr(importlib.import_module(f"{package}.{module}"), function)()
-        if not isinstance(parser, FlagParser):
-            raise TypeError(f"{self.parser} must return a FlagParser, got {type(parser).__name__}")
+        parser: FlagParser = getattr(importlib.import_module(f"{package}.{module}"), function)()
         return parser
 
 
