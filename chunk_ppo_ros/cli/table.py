@@ -115,6 +115,12 @@ COMMANDS = {
         LOOK,
         "config.commands.runs:rollback_parser",
     ),
+    "replay": Command(
+        "nodes.replay.command",
+        "feed a recorded run through reward_node and trainer_node again, and compare the transitions",
+        LOOK,
+        "config.commands.runs:replay_parser",
+    ),
     "replay-updates": Command(
         "nodes.trainer.replay_updates",
         "make the updates of a run again from its stored transitions, and compare the weights to the bit",

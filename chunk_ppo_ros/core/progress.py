@@ -3,9 +3,19 @@
 from __future__ import annotations
 
 import dataclasses
+import os
+import time
 from collections.abc import Sequence
 
 from chunk_ppo_ros.core.types import Transition
+
+RUN_ID = "CHUNK_PPO_RUN_ID"
+"""The variable of the environment by which a replay gives a new run the identity of the recorded one."""
+
+
+def new_run_id(name: str) -> str:
+    """Returns the identity of a run that begins now, from the name of the run and the time."""
+    return os.environ.get(RUN_ID) or f"{name}-{time.strftime('%Y%m%d-%H%M%S')}"
 
 
 @dataclasses.dataclass(frozen=True)

@@ -7,7 +7,6 @@ from __future__ import annotations
 
 import dataclasses
 import functools
-import time
 from pathlib import Path
 
 import jax
@@ -23,7 +22,7 @@ from chunk_ppo_ros.config import TrainConfig
 from chunk_ppo_ros.core.consumption.consumed import NOTHING_CONSUMED, Consumed
 from chunk_ppo_ros.core.errors import CheckpointError
 from chunk_ppo_ros.core.files.durable_folders import sync_folder
-from chunk_ppo_ros.core.progress import Counters
+from chunk_ppo_ros.core.progress import Counters, new_run_id
 from chunk_ppo_ros.core_jax.arrays import Params, PyTree
 from chunk_ppo_ros.core_jax.parameter_groups import ACTOR
 from chunk_ppo_ros.model.actor_critic import Pi0FASTActorCritic
@@ -99,7 +98,7 @@ def _new(config: TrainConfig, start: StartingCheckpoint) -> LearnerState:
     differs = f"settings differ from those of the run of {policy.provenance.path}: {', '.join(changed)}"
     return LearnerState(
         policy,
-        Counters(f"{config.run.exp_name}-{time.strftime('%Y%m%d-%H%M%S')}"),
+        Counters(new_run_id(config.run.exp_name)),
         optimizer.init(policy.params, trained=FrozenTowers.of(config.ppo).trained_leaves(policy.params[ACTOR])),
         reference=reference,
         novelty=Novelty(config) if config.reward.novelty_weight else None,

@@ -33,6 +33,33 @@ def report_parser() -> FlagParser:
     return parser
 
 
+def replay_parser() -> FlagParser:
+    """Returns the parser of `replay`."""
+    parser = FlagParser(
+        prog=command_line("replay"),
+        description=(
+            "Feeds a recorded run through reward_node and trainer_node again, in processes of their own, and says how "
+            "many transitions come out equal.\n\n"
+            "It plays the other nodes from the recording. It commands no robot: the two nodes are in a ROS domain of "
+            "their own on this machine, and make the updates of the run too. The exit status is 1 where a transition "
+            "differs."
+        ),
+        examples=(
+            (command_line("replay runs/mine/bag"), "compares with the transitions of the recording"),
+            (command_line("replay runs/mine/bag --compare runs/mine"), "compares with the store of the run too"),
+            (command_line("replay runs/mine/bag --output runs/again"), "keeps the run that the replay makes"),
+        ),
+    )
+    parser.add_argument("bag", help="folder of a recording, such as runs/mine/bag")
+    parser.add_argument("--output", default="", help="folder of a run that is written, such as runs/again; else none")
+    parser.add_argument("--compare", default="", help="folder of the recorded run, whose store is compared too")
+    parser.add_argument(
+        "--params_file", default="", help="settings of the recorded run; else params.yaml in BAG or the folder above"
+    )
+    parser.add_argument("--patience", type=float, default=600.0, help="longest time without an answer of a node, s")
+    return parser
+
+
 def replay_updates_parser() -> FlagParser:
     """Returns the parser of `replay-updates`."""
     parser = FlagParser(

@@ -15,6 +15,7 @@ from rclpy.clock import Clock, ClockType
 from rclpy.context import Context
 from rclpy.node import Node
 
+from chunk_ppo_ros.core.files.recorded_time import steady_time
 from chunk_ppo_ros.data.store import Store
 from chunk_ppo_ros.nodes.common import condition_table
 from chunk_ppo_ros.nodes.common.conditions import Conditions
@@ -73,7 +74,8 @@ class RewardNode(Node):
         )
         self._closing.append(self._control.close)
         self._director = self._control.director
-        self._unfinished = UnfinishedChunks(records, self._director, log, now=time.monotonic())
+        self._steady = steady_time()
+        self._unfinished = UnfinishedChunks(records, self._director, log, now=self._steady())
         log.find_progress = lambda: restoration.progress_of(records, self._director, self._watch.peers)
         self._guard = RunGuard(self, conditions)
         subscribe(self, conditions, topics.POLICY_VERSION, log.whole_call(self._on_version))
@@ -176,7 +178,7 @@ class RewardNode(Node):
             self._on_version(refused)
         self.outbox.send_due(now)
         self._look_for_restarts()
-        self._unfinished.tick(now)
+        self._unfinished.tick(self._steady())
         self._deliver()
         records, delivery = self._records, self.outbox.delivery
         self._watch.look_for_silence(
@@ -190,16 +192,16 @@ class RewardNode(Node):
     def _look_for_restarts(self) -> None:
         now = time.monotonic()
         for restart in self._watch.restarted(now):
-            self._on_restart(restart, now)
+            self._on_restart(restart)
 
-    def _on_restart(self, restart: Restart, now: float) -> None:
+    def _on_restart(self, restart: Restart) -> None:
         """Lets the episode end where robot or scene have lost their state, and go on otherwise.
 
         Beside a robot it goes on when a person has looked. A source of rewards judges again what it is told again.
         """
         phase, name = self._records.episodes.phase, restart.name
         if restart.has_lost_the_robot and phase is Phase.RUNNING:
-            self._unfinished.wait_anew(now)
+            self._unfinished.wait_anew(self._steady())
             if restart.is_before and self._records.was_stopped:
                 self._director.interrupt("the run was stopped", stopped=True)
             else:
@@ -207,7 +209,7 @@ class RewardNode(Node):
         elif restart.has_lost_the_robot:
             self._control.reset_again(f"{name} was started anew")
         elif restart.role is Role.POLICY:
-            self._unfinished.wait_anew(now)
+            self._unfinished.wait_anew(self._steady())
             if self._config.env.is_real and phase is Phase.RUNNING:
                 text = f"{name} was started anew; {restoration.LOOK}"
                 self._director.publish(self._records.episodes.hold(episodes.RESTART, text))

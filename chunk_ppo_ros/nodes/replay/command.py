@@ -1,0 +1,135 @@
+"""The command `replay` feeds a recorded run through reward_node and trainer_node in processes of their own.
+
+It plays the other nodes from the recording of recorder_node, says at the end how many transitions came out equal, and
+ends with 1 where one differs. It commands no robot: the two nodes are in a ROS domain of their own on this machine.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import functools
+import sys
+import tempfile
+from collections.abc import Iterator, Sequence
+from pathlib import Path
+
+import rclpy
+from rclpy.context import Context
+from tqdm import tqdm
+
+from chunk_ppo_ros.config import TrainConfig
+from chunk_ppo_ros.config.commands.runs import replay_parser
+from chunk_ppo_ros.config.parameter_file import load_config_file
+from chunk_ppo_ros.core.errors import UserError
+from chunk_ppo_ros.core.files.recorded_time import RecordedTime
+from chunk_ppo_ros.core.progress import RUN_ID
+from chunk_ppo_ros.data.bags.bag_messages import Bags, opened
+from chunk_ppo_ros.data.bags.storage.bag_folder import find_bags
+from chunk_ppo_ros.nodes.replay.comparison import Comparison, compare, stored_transitions
+from chunk_ppo_ros.nodes.replay.conductor import Conductor
+from chunk_ppo_ros.nodes.replay.players import Players
+from chunk_ppo_ros.nodes.replay.recorded_run import RecordedRun, ReplayError, read_run
+from chunk_ppo_ros.nodes.replay.script import make_script
+from chunk_ppo_ros.nodes.replay.two_nodes import TwoNodes, settings_of_replay
+from chunk_ppo_ros.runtime.ros_domain import claim_domain, keep_to_this_machine
+
+PARAMETERS = "params.yaml"
+"""The file with the settings of the recorded run, in the folder of the recording or the one above."""
+
+
+def main(arguments: Sequence[str]) -> int:
+    """Runs `replay BAG`. The exit status is 1 where a transition differs.
+
+    Raises:
+        UserError: where there is no recording, or it cannot be replayed.
+    """
+    given = replay_parser().parse_args(arguments)
+    bags = tuple(_find(given.bag))
+    config = _settings(Path(given.bag), given.params_file)
+    recorded = read_run(bags)
+    print(f"replays run {recorded.run_id} with {len(recorded.transitions)} transitions from {given.bag}", flush=True)
+    with _folder(given.output) as output:
+        _replay(recorded, bags, settings_of_replay(config, output), patience=given.patience)
+        results = _compare(recorded, bags, output, given.compare)
+    for result in results:
+        print(f"replay: {result}")
+    return 0 if all(result.is_equal for result in results) else 1
+
+
+def _find(name: str) -> list[Path]:
+    """Returns the parts of a recording.
+
+    Raises:
+        UserError: where the name is that of a run, or of nothing.
+    """
+    for run in (Path(name), Path("runs") / name):
+        if (run / "store").is_dir():
+            raise UserError(
+                f"replay takes a recording, got the run {run}; give {run / 'bag'}, or make the updates of the run "
+                f"again from its store by replay-updates {name}"
+            )
+    bags = find_bags(Path(name)) if Path(name).exists() else []
+    if not bags:
+        raise UserError(
+            f"replay takes the folder of a recording, such as runs/mine/bag, got {name}, which has none; "
+            "replay-updates takes the name of a run"
+        )
+    return bags
+
+
+def _settings(bag: Path, given: str) -> TrainConfig:
+    found = next((path for path in (bag / PARAMETERS, bag.parent / PARAMETERS) if path.is_file()), None)
+    path = Path(given) if given else found
+    if path is None:
+        raise UserError(f"the settings of the recorded run must be known, got no {PARAMETERS} in {bag}; --params_file")
+    try:
+        return load_config_file(path)
+    except ValueError as error:
+        raise UserError(str(error)) from error
+
+
+@contextlib.contextmanager
+def _folder(output: str) -> Iterator[Path]:
+    """Yields the folder of the replay, which is removed where nobody asked for it."""
+    if output:
+        folder = Path(output) if Path(output).name != output else Path("runs") / output
+        if folder.exists():
+            raise UserError(f"--output must name a folder that is not there yet, got {folder}; take another name")
+        yield folder.absolute()
+        return
+    with tempfile.TemporaryDirectory(prefix="chunk_ppo_replay_") as place:
+        yield Path(place) / "runs" / "replay"
+
+
+def _replay(recorded: RecordedRun, bags: tuple[Path, ...], config: TrainConfig, *, patience: float) -> None:
+    keep_to_this_machine()
+    steps = make_script(recorded.events)
+    with contextlib.ExitStack() as stack:
+        domain = stack.enter_context(claim_domain())
+        place = Path(stack.enter_context(tempfile.TemporaryDirectory()))
+        clock = RecordedTime(place / "time")
+        environment = {**clock.environment, RUN_ID: recorded.run_id}
+        nodes = TwoNodes(config, domain_id=domain, environment=environment)
+        context = Context()
+        rclpy.init(args=[], context=context, domain_id=domain)
+        stack.callback(context.try_shutdown)
+        stack.enter_context(nodes.running())
+        reader: Bags = stack.enter_context(opened(bags))
+        players = stack.enter_context(contextlib.closing(Players(context)))
+        conductor = Conductor(players, clock, reader.raw, patience=patience, check=nodes.check)
+        with tqdm(total=len(steps), desc="replay", unit="step", disable=not sys.stderr.isatty()) as bar:
+            conductor.run(steps, on_step=lambda number: bar.update(number - bar.n))
+
+
+def _compare(recorded: RecordedRun, bags: tuple[Path, ...], output: Path, run: str) -> list[Comparison]:
+    replayed = stored_transitions(output, recorded.run_id)
+    with opened(bags) as reader:
+        payloads = {number: functools.partial(reader.raw, place) for number, place in recorded.transitions.items()}
+        results = [compare(payloads, replayed, source="those of the recording")]
+    if run:
+        folder = Path(run) if Path(run, "store").is_dir() else Path("runs") / run
+        if not (folder / "store").is_dir():
+            raise ReplayError(f"--compare must name the folder of a run, got {run}; give a folder such as runs/mine")
+        stored = stored_transitions(folder, recorded.run_id)
+        results.append(compare(stored, replayed, source=f"those that {folder} has stored"))
+    return results

@@ -1,0 +1,90 @@
+"""Runs reward_node and trainer_node of a replay as processes, in a ROS domain that nobody else uses."""
+
+from __future__ import annotations
+
+import contextlib
+import dataclasses
+import threading
+from collections.abc import Iterator, Mapping
+from pathlib import Path
+
+from chunk_ppo_ros.config import TrainConfig
+from chunk_ppo_ros.config.episode import OPERATOR
+from chunk_ppo_ros.nodes.replay.recorded_run import ReplayError
+from chunk_ppo_ros.runtime import graph as graph_lib
+from chunk_ppo_ros.runtime.description import LOGS
+from chunk_ppo_ros.runtime.supervisor import Supervisor
+
+NODES = ("trainer_node", "reward_node")
+"""The nodes of the recorded run that a replay runs."""
+_KEPT_LINES = 15
+
+
+def settings_of_replay(config: TrainConfig, output: Path) -> TrainConfig:
+    """Returns the settings of a recorded run, with a folder of its own, and resets that nobody and nothing makes.
+
+    Args:
+        config: the settings of the recorded run.
+        output: the folder of the replay. Its checkpoints are in `checkpoints/` beside the folder above it.
+    """
+    run = dataclasses.replace(
+        config.run,
+        run_dir=str(output.parent),
+        exp_name=output.name,
+        checkpoint_root=str(output.parent.parent / "checkpoints"),
+        checkpoint_dir="",
+        resume=False,
+        wandb=False,
+        autostart=True,
+    )
+    episode = dataclasses.replace(config.episode, reset=OPERATOR, reset_command="", start_automatically=False)
+    return dataclasses.replace(config, run=run, episode=episode)
+
+
+class TwoNodes:
+    """The processes of a replay, which run within the context `running`.
+
+    Args:
+        config: the settings of the replay.
+        domain_id: the ROS domain.
+        environment: further variables of the processes.
+    """
+
+    def __init__(self, config: TrainConfig, *, domain_id: int, environment: Mapping[str, str]) -> None:
+        graph = graph_lib.describe(config)
+        nodes = tuple(dataclasses.replace(one, use_sim_time=False) for one in graph.nodes if one.name in NODES)
+        if len(nodes) < len(NODES):
+            raise ReplayError("a recording must be of a training, got one of a run without a trainer")
+        self._lines: list[str] = []
+        self._logs = graph.run_dir / LOGS
+        self._code: int | None = None
+        self._supervisor = Supervisor(
+            dataclasses.replace(graph, nodes=nodes),
+            domain_id=domain_id,
+            environment={**graph_lib.network_environment(discovery="localhost"), **environment},
+            output=self._lines.append,
+        )
+        self._thread = threading.Thread(target=self._run, name="supervisor")
+
+    @contextlib.contextmanager
+    def running(self) -> Iterator[None]:
+        """Runs the nodes within the context."""
+        self._thread.start()
+        try:
+            yield
+        finally:
+            self._supervisor.stop()
+            self._thread.join()
+
+    def check(self) -> None:
+        """Looks whether the nodes run, or have reached the end of the run.
+
+        Raises:
+            ReplayError: where one of them has failed.
+        """
+        if self._code is not None and self._code != 0:
+            text = "\n".join(self._lines[-_KEPT_LINES:])
+            raise ReplayError(f"a node of the replay has ended; its log is in {self._logs}, with the lines:\n{text}")
+
+    def _run(self) -> None:
+        self._code = self._supervisor.run()
