@@ -60,6 +60,9 @@ def test_the_kl_after_an_update_by_hand():
     kl = KLAfter.measure(old, new, made, log_ratio_clamp=20.0)
     assert kl.k2 == pytest.approx(np.log(2.0) ** 2 / 2, rel=1e-5)
     assert kl.k3 == pytest.approx(0.25, rel=1e-5)
+    # Between -ln 2 and ln 2 the quantile of p percent is (2 p / 100 - 1) ln 2.
+    assert kl.ratios == pytest.approx([2**-0.9, 2**-0.5, 1.0, 2**0.5, 2**0.9], rel=1e-5)
+    assert kl.metrics()["ratio/after_p95"] == pytest.approx(2**0.9, rel=1e-5)
     assert mean_log_ratio(new, old, made) == pytest.approx(0.0, abs=1e-6)
     assert mean_log_ratio(*log_ratios(-3.0, -1.0, 5.0), made) == pytest.approx(2.0)
 

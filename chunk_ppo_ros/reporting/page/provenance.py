@@ -95,12 +95,12 @@ def _commands(run: RunData) -> Html:
         return tag("p", "The record of this run does not say by which command it was started.", class_="soft")
     go_on = command_line(form, run.config, resume=True)
     again = command_line(form, run.config, resume=False)
-    more = " It is complete; raise --total_timesteps to train on." if run.is_complete else ""
+    complete = "This run is complete. To go on with it, raise --total_timesteps in this command:"
     where = tag("p", "Both commands are meant for the folder in which the run was started.", class_="note")
     return joined(
         [
             tag("h3", "Commands"),
-            tag("p", f"Go on with this run:{more}"),
+            tag("p", complete if run.is_complete else "Go on with this run:"),
             tag("pre", go_on),
             tag("p", "Make the same run again, under a name that is free:"),
             tag("pre", again),
