@@ -31,7 +31,7 @@ page of a run, `report.html`, has a table of their shares. `time/rollout` and `t
 
 The line that is printed after an update shows `kl/approx` and `kl/after`. Decide by `kl/after`: it is measured over
 the whole rollout once the update is made, and it is what `ppo.max_kl` limits. Which values call for which setting is
-in [troubles.md](troubles.md) and [learning.md](learning.md).
+in [tune.md](tune.md) and [troubles.md](troubles.md).
 """
 
 _SECTIONS: dict[Kind, str] = {

@@ -102,7 +102,7 @@ def _warnings(run: RunData) -> list[Html]:
     if run.episodes and not any(record["episode/success"] for record in run.episodes):
         texts.append(
             f"None of {len(run.episodes)} episodes was solved. Chunk PPO improves a policy that solves some episodes; "
-            "docs/learning.md says from which share on."
+            "docs/tune.md says from which share on."
         )
     undone = [record for record in run.updates if record.get("update/accepted") == 0.0]
     if undone:
