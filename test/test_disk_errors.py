@@ -47,7 +47,7 @@ def config_in(folder: Path) -> TrainConfig:
 def open_metrics_of(folder: Path) -> None:
     # Nothing else of a learner is asked before the file is opened.
     learner = types.SimpleNamespace(provenance=types.SimpleNamespace(is_fallback=False), run_id="run")
-    open_metrics(learner, config_in(folder))  # type: ignore[arg-type]
+    open_metrics(learner, config_in(folder), form="graph")  # type: ignore[arg-type]
 
 
 FOLDERS: dict[str, Callable[[Path], object]] = {
