@@ -94,7 +94,7 @@ setup(
         ("share/ament_index/resource_index/packages", [f"resource/{NAME}"]),
         (f"share/{NAME}", ["package.xml"]),
         (f"share/{NAME}/launch", files("launch/*.py")),
-        (f"share/{NAME}/config", files("config/*.yaml")),
+        (f"share/{NAME}/config", files("config/*.yaml") + files("config/*.perspective") + files("config/*.json")),
     ],
     entry_points={
         "console_scripts": [

@@ -10,12 +10,17 @@ import subprocess
 import sys
 import time
 from pathlib import Path
+from typing import Any
 
 import pytest
+from chunk_ppo_msgs import msg
+from rosbags.rosbag2 import Reader
 
+from chunk_ppo_ros.data.bags.bag_writer import load_types
 from chunk_ppo_ros.data.journal_index import JournalIndex
 from chunk_ppo_ros.data.store import read_store
 from chunk_ppo_ros.model.checkpoints.consumed_file import read_consumed
+from chunk_ppo_ros.nodes.wire import topics
 from chunk_ppo_ros.reporting.metric_table import METRICS
 
 pytestmark = [pytest.mark.graph, pytest.mark.slow]
@@ -35,7 +40,7 @@ SETTINGS = {
 def graph_command(folder: Path, **settings: object) -> list[str]:
     flags = [text for name, value in {**SETTINGS, **settings}.items() for text in (f"--{name}", str(value))]
     places = ["--run_dir", str(folder / "runs"), "--checkpoint_root", str(folder / "checkpoints"), "--no_wandb"]
-    return [sys.executable, "-m", "chunk_ppo_ros", "graph", "--config", "debug", *places, *flags]
+    return [sys.executable, "-m", "chunk_ppo_ros", "graph", "--config", "debug", "--record", *places, *flags]
 
 
 def processes_of(folder: Path) -> list[int]:
@@ -71,6 +76,38 @@ def run(tmp_path_factory: pytest.TempPathFactory, repository: Path) -> Path:
 def records(run: Path, kind: str) -> list[dict[str, float]]:
     lines = (run / "runs" / "debug" / "metrics.jsonl").read_text().splitlines()
     return [record for record in map(json.loads, lines) if record["kind"] == kind]
+
+
+def recorded(run: Path, topic: str) -> list[Any]:
+    """Returns the messages of a topic that were recorded, in the order in which they arrived."""
+    folders = sorted((run / "runs" / "debug" / "bag").iterdir())
+    kind = next(each for each in topics.RECORDED if each.name == topic).type_name
+    store, found = load_types([kind]), []
+    for folder in folders:
+        with Reader(folder) as reader:
+            connections = [each for each in reader.connections if each.topic == f"/{topic}"]
+            found += [store.deserialize_cdr(data, kind) for _, _, data in reader.messages(connections)]
+    return found
+
+
+def seconds(message: Any) -> float:
+    return message.header.stamp.sec + message.header.stamp.nanosec * 1e-9
+
+
+def test_all_nodes_stamp_by_simulated_time(run):
+    """In lockstep trainer_node does not read /clock. Simulated time stands still while it compiles."""
+    events = recorded(run, "episode_event")
+    ends = {event.episode: seconds(event) for event in events if event.event == msg.EpisodeEvent.ENDED}
+    metrics = recorded(run, "training_metrics")
+    episodes = [each for each in metrics if not math.isnan(each.episode_reward)]
+    assert len(episodes) >= 3
+    for message in episodes:
+        (number,) = [each.value for each in message.metrics if each.name == "episode/episode"]
+        assert seconds(message) == pytest.approx(ends[int(number)], abs=1.0)
+    last = max(seconds(each) for each in (*events, *recorded(run, "execution_result")))
+    first = seconds(events[0])
+    for message in (*metrics, *recorded(run, "policy_version"), *recorded(run, "transition_ack")):
+        assert first - 1.0 <= seconds(message) <= last + 1.0
 
 
 def test_updates_are_made_on_honest_samples(run):

@@ -12,6 +12,7 @@ from chunk_ppo_ros.agent.next_step.rollout_steps import SampleChunk
 from chunk_ppo_ros.config import PRESETS
 from chunk_ppo_ros.core.types import ChunkId, ModelObservation
 from chunk_ppo_ros.nodes.common.newest_chunk import NewestChunk, chunk_values, read_chunk
+from chunk_ppo_ros.nodes.common.status.diagnostics import key_values
 from chunk_ppo_ros.nodes.policy.chunk_publisher import ChunkPublisher
 from chunk_ppo_ros.robot.sensor_sync import SyncedSensors
 from support.fake_actor import VALUE, FakeActor
@@ -21,10 +22,15 @@ CHUNK = NewestChunk(17, 3, 2, 7, 0.5, 16, False, 5_000_000_000, 4_950_000_000)
 
 
 def test_a_chunk_is_read_back() -> None:
-    values = chunk_values(CHUNK)
-    assert values["newest chunk: policy_version"] == "7"
-    assert read_chunk(values | {"age of cam_high": "0.010 s"}) == CHUNK
-    assert read_chunk(chunk_values(SEEN_BY_A_HUMAN)) == SEEN_BY_A_HUMAN
+    values = texts(CHUNK)
+    assert (values["newest chunk: policy_version"], values["newest chunk: human"]) == ("7", "0")
+    assert read_chunk(values | {"age of cam_high": "0.01"}) == CHUNK
+    assert read_chunk(texts(SEEN_BY_A_HUMAN)) == SEEN_BY_A_HUMAN
+
+
+def texts(chunk: NewestChunk) -> dict[str, str]:
+    """Returns the keys and values as a status holds them."""
+    return {each.key: each.value for each in key_values(chunk_values(chunk))}
 
 
 SEEN_BY_A_HUMAN = NewestChunk(18, 3, 3, 7, -1.25, 4, True, 6_000_000_000, 5_000_000_000)
@@ -37,7 +43,7 @@ def test_before_the_first_chunk_there_is_none() -> None:
 
 @pytest.mark.parametrize("change", [{"newest chunk: stamp": "soon"}, {"newest chunk: value": ""}])
 def test_a_chunk_that_cannot_be_read_is_none(change: dict[str, str]) -> None:
-    assert read_chunk(chunk_values(CHUNK) | change) is None
+    assert read_chunk(texts(CHUNK) | change) is None
 
 
 def test_the_publisher_of_chunks_knows_the_newest(tmp_path: Path) -> None:

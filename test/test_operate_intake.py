@@ -10,7 +10,7 @@ from diagnostic_msgs.msg import DiagnosticArray, DiagnosticStatus
 
 from chunk_ppo_ros.core.execution import Status as ChunkStatus
 from chunk_ppo_ros.nodes.common.newest_chunk import NewestChunk, chunk_values
-from chunk_ppo_ros.nodes.common.sensor_ages import key_values
+from chunk_ppo_ros.nodes.common.status.diagnostics import key_values
 from chunk_ppo_ros.nodes.operate import intake
 from chunk_ppo_ros.nodes.operate.panels import (
     answer_line,

@@ -5,8 +5,10 @@ from __future__ import annotations
 import math
 
 import numpy as np
+import pytest
 
-from chunk_ppo_ros.nodes.common.sensor_ages import age_of, age_values, key_values, read_ages
+from chunk_ppo_ros.nodes.common.sensor_ages import age_of, age_values, read_ages
+from chunk_ppo_ros.nodes.common.status.diagnostics import key_values
 from chunk_ppo_ros.nodes.robot.robot_diagnostics import RobotDiagnostics
 from chunk_ppo_ros.robot import aloha
 from chunk_ppo_ros.robot.sensor_sync import SensorSync
@@ -18,15 +20,16 @@ def test_ages_are_written_and_read_back() -> None:
     camera = age_of("cam_high", 1_969_000_000, now=NOW, topic="/cam_high/image_raw")
     values = age_values([camera, age_of("left arm", None, now=NOW)])
     assert values == {
-        "age of cam_high": "0.031 s",
+        "age of cam_high": 0.031,
         "topic of cam_high": "/cam_high/image_raw",
-        "age of left arm": "no reading yet",
+        "age of left arm": pytest.approx(math.nan, nan_ok=True),
     }
-    read, silent = read_ages(values | {"num_steps": "3"})
+    texts = {each.key: each.value for each in key_values(values)}
+    assert texts == {"age of cam_high": "0.031", "topic of cam_high": "/cam_high/image_raw", "age of left arm": "nan"}
+    read, silent = read_ages(texts | {"num_steps": "3"})
     assert read == camera
     assert (silent.name, silent.topic) == ("left arm", "")
     assert math.isnan(silent.seconds)
-    assert [(each.key, each.value) for each in key_values(values)] == list(values.items())
 
 
 def test_text_that_is_no_number_is_an_age_that_is_not_known() -> None:

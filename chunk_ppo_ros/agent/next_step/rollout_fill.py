@@ -34,6 +34,21 @@ class RolloutFill:
         self._in_flight = {chunk.sequence_number: chunk for chunk in in_flight}
 
     @property
+    def num_accepted(self) -> int:
+        """The number of transitions that the trainer has."""
+        return self._num_accepted
+
+    @property
+    def num_required(self) -> int:
+        """The number of transitions that make an update; 0 before it is known."""
+        return self._num_required
+
+    @property
+    def num_in_flight(self) -> int:
+        """The number of chunks that nobody has acknowledged."""
+        return len(self._in_flight)
+
+    @property
     def is_full(self) -> bool:
         """Whether accepted transitions and chunks in flight are together as many as an update needs."""
         return self._num_accepted + len(self._in_flight) >= self._num_required

@@ -44,6 +44,11 @@ class RolloutState:
         self._active = False
         self._robot_is_active = True  # until robot_node says something else
 
+    @property
+    def fill(self) -> RolloutFill:
+        """How many transitions of the announced version the trainer has, and how many chunks are on their way."""
+        return self._fill
+
     def activate(self) -> None:
         """Lets the policy act from now on.
 

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import collections
 import functools
+import math
 import time
 from collections.abc import Sequence
 from pathlib import Path
@@ -29,6 +30,8 @@ from chunk_ppo_ros.nodes.common.camera_reader import CameraReader
 from chunk_ppo_ros.nodes.common.conditions import Conditions
 from chunk_ppo_ros.nodes.common.reports.report_outbox import ReportOutbox
 from chunk_ppo_ros.nodes.common.runner import run_node
+from chunk_ppo_ros.nodes.common.status.diagnostics import PeriodicDiagnostics, Value
+from chunk_ppo_ros.nodes.common.status.ros_time import RosTime
 from chunk_ppo_ros.nodes.common.subscriptions import subscribe
 from chunk_ppo_ros.nodes.wire import parameters, qos, topics
 from chunk_ppo_ros.nodes.wire.arrays import time_to_ns
@@ -69,6 +72,9 @@ class ClassifierNode(Node):
         # The results that are not judged yet, oldest first, each with the steady time in s since which it waits.
         self._results: collections.deque[tuple[ExecutionResult, float]] = collections.deque()
         self._conditions = Conditions(self)
+        self._newest = math.nan  # the probability of the newest judgment
+        self._time = RosTime(self, config)
+        PeriodicDiagnostics(self, level=lambda: self._conditions.level, tell=self._tell, now=self._time.now)
         self._known: collections.deque[int] = collections.deque(maxlen=NUM_REMEMBERED)  # stamps of the newest results
         folder = config.run.folder / "store" / "classifier"
         self._reports = ReportOutbox(self, topics.TASK_REWARD, folder, self._conditions, on_open=self._on_open)
@@ -113,6 +119,7 @@ class ClassifierNode(Node):
     def _on_result(self, message: ExecutionResult) -> None:
         if message.num_steps == 0:
             return  # Nothing has moved, so no reward source must report.
+        self._time.note(time_to_ns(message.end))
         stamp = time_to_ns(message.header.stamp)
         if stamp in self._known:  # robot_node repeats a result until the outcome of its chunk is known.
             self._reports.send_again(stamp)
@@ -136,6 +143,7 @@ class ClassifierNode(Node):
         while self._results and not self._missing(self._results[0][0]):
             result, _ = self._results.popleft()
             probability = self._classifier.probability({camera: image for camera, (_, image) in self._images.items()})
+            self._newest = probability
             success = probability >= self._classifier.threshold
             report = SourceReport(
                 CLASSIFIER_SOURCE,
@@ -144,6 +152,18 @@ class ClassifierNode(Node):
                 success=success,
             )
             self._reports.put(source_report_to_message(report, result))
+
+    def _tell(self) -> tuple[str, dict[str, Value]]:
+        """Returns what the diagnostics tell."""
+        waits = f"images from after the end of {len(self._results)} chunks" if self._results else ""
+        values: dict[str, Value] = {
+            "waits for": waits,
+            "queue": len(self._results),
+            TERM: self._newest,
+            "threshold": float(self._classifier.threshold),
+        }
+        doing = f"waits for {waits}" if waits else "has judged all chunks"
+        return "; ".join([doing, *self._conditions.texts]), values
 
     def _missing(self, result: ExecutionResult) -> list[str]:
         end = time_to_ns(result.end)

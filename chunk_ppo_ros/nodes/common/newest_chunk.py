@@ -8,6 +8,8 @@ from __future__ import annotations
 import dataclasses
 from collections.abc import Mapping
 
+from chunk_ppo_ros.nodes.common.status.diagnostics import Value
+
 PREFIX = "newest chunk: "
 
 
@@ -38,10 +40,10 @@ class NewestChunk:
     observation_stamp: int
 
 
-def chunk_values(chunk: NewestChunk | None) -> dict[str, str]:
+def chunk_values(chunk: NewestChunk | None) -> dict[str, Value]:
     """Returns keys and values for a status, one for each number; none before the first chunk."""
     fields = {} if chunk is None else dataclasses.asdict(chunk)
-    return {f"{PREFIX}{name}": str(value) for name, value in fields.items()}
+    return {f"{PREFIX}{name}": value for name, value in fields.items()}
 
 
 def read_chunk(values: Mapping[str, str]) -> NewestChunk | None:
@@ -49,7 +51,7 @@ def read_chunk(values: Mapping[str, str]) -> NewestChunk | None:
     texts = {key.removeprefix(PREFIX): value for key, value in values.items() if key.startswith(PREFIX)}
     try:
         numbers = {name: int(texts[name]) for name in _WHOLE_NUMBERS}
-        return NewestChunk(value=float(texts["value"]), human=texts["human"] == str(True), **numbers)
+        return NewestChunk(value=float(texts["value"]), human=bool(int(texts["human"])), **numbers)
     except (KeyError, ValueError):
         return None
 

@@ -10,13 +10,11 @@ import dataclasses
 import math
 from collections.abc import Iterable, Mapping
 
-from diagnostic_msgs.msg import KeyValue
-
 from chunk_ppo_ros.core.units import NANOSECONDS
+from chunk_ppo_ros.nodes.common.status.diagnostics import Value
 
 AGE = "age of "
 TOPIC = "topic of "
-NEVER = "no reading yet"
 
 
 @dataclasses.dataclass(frozen=True)
@@ -46,19 +44,14 @@ def age_of(name: str, stamp: int | None, *, now: int, topic: str = "") -> Sensor
     return SensorAge(name, math.nan if stamp is None else (now - stamp) / NANOSECONDS, topic)
 
 
-def age_values(ages: Iterable[SensorAge]) -> dict[str, str]:
-    """Returns keys and values for a status, one or two for each sensor."""
-    values: dict[str, str] = {}
+def age_values(ages: Iterable[SensorAge]) -> dict[str, Value]:
+    """Returns keys and values for a status, one or two for each sensor. The age, s, is nan where it is not known."""
+    values: dict[str, Value] = {}
     for age in ages:
-        values[f"{AGE}{age.name}"] = NEVER if math.isnan(age.seconds) else f"{age.seconds:.3f} s"
+        values[f"{AGE}{age.name}"] = round(age.seconds, 3)
         if age.topic:
             values[f"{TOPIC}{age.name}"] = age.topic
     return values
-
-
-def key_values(values: Mapping[str, str]) -> list[KeyValue]:
-    """Returns keys and values as a status holds them."""
-    return [KeyValue(key=key, value=value) for key, value in values.items()]
 
 
 def read_ages(values: Mapping[str, str]) -> tuple[SensorAge, ...]:
@@ -69,6 +62,6 @@ def read_ages(values: Mapping[str, str]) -> tuple[SensorAge, ...]:
 
 def _seconds(text: str) -> float:
     try:
-        return float(text.removesuffix(" s"))
+        return float(text)
     except ValueError:
         return math.nan

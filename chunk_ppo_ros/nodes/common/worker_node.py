@@ -9,14 +9,14 @@ from __future__ import annotations
 import enum
 from collections.abc import Callable, Hashable
 
-from diagnostic_msgs.msg import DiagnosticArray, DiagnosticStatus
 from rclpy.clock import Clock, ClockType
 from rclpy.lifecycle import LifecycleNode, LifecycleState, TransitionCallbackReturn
 from std_msgs.msg import Bool
 
 from chunk_ppo_ros.core.errors import UserError
 from chunk_ppo_ros.nodes.common.conditions import DIAGNOSTICS_PERIOD, Condition, Conditions
-from chunk_ppo_ros.nodes.common.sensor_ages import key_values
+from chunk_ppo_ros.nodes.common.status.diagnostics import Diagnostics, Value
+from chunk_ppo_ros.nodes.common.status.ros_time import RosTime
 from chunk_ppo_ros.nodes.common.worker import Outcome, ResultT, Worker
 from chunk_ppo_ros.nodes.wire import parameters, topics
 
@@ -56,7 +56,9 @@ class WorkerNode(LifecycleNode):
         self._lifecycle = Lifecycle.UNCONFIGURED
         self._conditions = Conditions(self, on_change=self._publish_diagnostics)
         self._ready_publisher = topics.READY.create_publisher(self)
-        self._diagnostics_publisher = topics.DIAGNOSTICS.create_publisher(self)
+        self.ros_time = RosTime(self, self.config)
+        """The time by which the node stamps what it publishes."""
+        self._diagnostics = Diagnostics(self, now=self.ros_time.now)
         self._watch_timer = self.create_timer(DIAGNOSTICS_PERIOD, self._on_watch, clock=steady)
 
     # Subclasses override or call the methods below.
@@ -81,8 +83,8 @@ class WorkerNode(LifecycleNode):
         """Returns what the node does at the moment, in words, for the diagnostics."""
         return "working" if self.is_working else "idle"
 
-    def values(self) -> dict[str, str]:
-        """Returns facts that the diagnostics tell by name, such as the ages of sensors."""
+    def values(self) -> dict[str, Value]:
+        """Returns facts that the diagnostics tell by name, such as the ages of sensors. Numbers can be plotted."""
         return {}
 
     def watch(self) -> None:
@@ -244,8 +246,4 @@ class WorkerNode(LifecycleNode):
     def _publish_diagnostics(self) -> None:
         state = self._lifecycle.value + ("" if self._ready else ", not ready")
         message = "; ".join([state, self.activity(), *self._conditions.texts])
-        status = DiagnosticStatus(name=self.get_name(), level=self._conditions.level, message=message)
-        status.values = key_values(self.values())
-        array = DiagnosticArray(status=[status])
-        array.header.stamp = self.get_clock().now().to_msg()
-        self._diagnostics_publisher.publish(array)
+        self._diagnostics.publish(self._diagnostics.status(self._conditions.level, message, self.values()))

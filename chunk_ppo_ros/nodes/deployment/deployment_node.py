@@ -28,10 +28,12 @@ from chunk_ppo_ros.nodes.common import condition_table
 from chunk_ppo_ros.nodes.common.conditions import Conditions
 from chunk_ppo_ros.nodes.common.peers.publisher_guard import LOOK_PERIOD, PublisherGuard
 from chunk_ppo_ros.nodes.common.runner import EndOfRun, run_node
+from chunk_ppo_ros.nodes.common.status.diagnostics import PeriodicDiagnostics, Value
+from chunk_ppo_ros.nodes.common.status.ros_time import RosTime
 from chunk_ppo_ros.nodes.common.subscriptions import subscribe
 from chunk_ppo_ros.nodes.deployment.episode_follower import EpisodeFollower
 from chunk_ppo_ros.nodes.wire import conversions, parameters, topics
-from chunk_ppo_ros.nodes.wire.arrays import header_of
+from chunk_ppo_ros.nodes.wire.arrays import header_of, time_to_ns
 
 NEVER = 2**31
 """The number of transitions after which policy_node would wait for a next version. A deployed policy never waits."""
@@ -59,6 +61,8 @@ class DeploymentNode(Node):
         self._numbers: NumberWindow | None = None  # It begins with the first chunk after a start of this node.
         self._announced: int | None = None  # the episode for which the policy was announced last
         self._conditions = Conditions(self)
+        self._time = RosTime(self, config)
+        PeriodicDiagnostics(self, level=lambda: self._conditions.level, tell=self._tell, now=self._time.now)
         self._versions = topics.POLICY_VERSION.create_publisher(self)
         self._acknowledgments = topics.TRANSITION_ACK.create_publisher(self)
         guard = PublisherGuard(self, self._conditions)
@@ -82,6 +86,7 @@ class DeploymentNode(Node):
 
     def _on_episode_event(self, message: msg.EpisodeEvent) -> None:
         event = msg.EpisodeEvent
+        self._time.note(time_to_ns(message.header.stamp))
         if message.run_id != self._run.run_id:
             return
         if message.event == event.ENDED:
@@ -126,6 +131,18 @@ class DeploymentNode(Node):
         rate = Rate.of(self._plan.counted(self._records))
         return f"{rate.episodes}{wanted} episodes count, {rate}" if rate.episodes else f"0{wanted} episodes count"
 
+    def _tell(self) -> tuple[str, dict[str, Value]]:
+        """Returns what the diagnostics tell. As `_progress` does, they tell no rate that the operator must not know."""
+        counted = self._plan.counted(self._records)
+        values: dict[str, Value] = {
+            "policy_version": self._version,
+            "num_episodes": len(counted),
+            "episodes_wanted": self._plan.num_episodes,
+        }
+        if self._plan.num_policies == 1 and counted:
+            values["success_rate"] = Rate.of(counted).successes / len(counted)
+        return "; ".join([self._progress(), *self._conditions.texts]), values
+
     # The methods below announce policies and acknowledge transitions.
 
     def _announce(self, episode: int) -> None:
@@ -138,7 +155,7 @@ class DeploymentNode(Node):
 
     def _announcement(self, checkpoint: str, *, next_episode: int, final: bool = False) -> msg.PolicyVersion:
         return msg.PolicyVersion(
-            header=header_of(self.get_clock().now().nanoseconds),
+            header=header_of(self._time.now()),
             run_id=self._run.run_id,
             sender=DEFAULT_SENDER,
             version=self._version,
@@ -152,13 +169,14 @@ class DeploymentNode(Node):
     def _on_transition(self, message: msg.Transition) -> None:
         """Acknowledges a transition, so that it is not sent again. Nothing is trained on it."""
         chunk, ack, refusal = message.chunk, msg.TransitionAck, ""
+        self._time.note(time_to_ns(message.outcome.execution.end))
         try:
             self._note(conversions.chunk_id(chunk))
         except ValueError as error:
             refusal = str(error)
         self._acknowledgments.publish(
             ack(
-                header=header_of(self.get_clock().now().nanoseconds),
+                header=header_of(self._time.now()),
                 run_id=chunk.run_id,
                 sender=chunk.sender,
                 sequence_number=chunk.sequence_number,

@@ -11,6 +11,7 @@ from diagnostic_msgs.msg import DiagnosticArray, DiagnosticStatus
 from chunk_ppo_ros.core.execution import Status as ChunkStatus
 from chunk_ppo_ros.core.units import NANOSECONDS
 from chunk_ppo_ros.nodes.common.newest_chunk import read_chunk
+from chunk_ppo_ros.nodes.common.status.diagnostics import own_name
 from chunk_ppo_ros.nodes.operate.picture import (
     Answer,
     ChunkEnd,
@@ -127,7 +128,10 @@ def with_diagnostics(picture: Picture, message: DiagnosticArray, *, now: float) 
     statuses = dict(picture.statuses)
     num_holds, chunk = picture.num_holds, picture.chunk
     for each in message.status:
-        status = _status(each, now)
+        name = own_name(each, picture.place.namespace)
+        if name is None:
+            continue  # It is of the graph of another robot.
+        status = _status(each, name, now)
         if status.name == PLAYER and _is_error(status) and not _is_error(statuses.get(PLAYER)):
             num_holds += 1
         chunk = read_chunk(status.values) or chunk
@@ -136,10 +140,10 @@ def with_diagnostics(picture: Picture, message: DiagnosticArray, *, now: float) 
     return with_start_age(changed)
 
 
-def _status(message: DiagnosticStatus, now: float) -> Status:
+def _status(message: DiagnosticStatus, name: str, now: float) -> Status:
     level = Level(int.from_bytes(message.level, "little"))
     values = {value.key: value.value for value in message.values}
-    return Status(message.name, level, message.message, values, now)
+    return Status(name, level, message.message, values, now)
 
 
 def _is_error(status: Status | None) -> bool:

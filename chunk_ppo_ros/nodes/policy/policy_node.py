@@ -15,11 +15,13 @@ from chunk_ppo_ros.core.counter_file import CounterFile
 from chunk_ppo_ros.nodes.common.newest_chunk import chunk_values
 from chunk_ppo_ros.nodes.common.runner import run_node
 from chunk_ppo_ros.nodes.common.sensor_ages import age_values
+from chunk_ppo_ros.nodes.common.status.diagnostics import Value
 from chunk_ppo_ros.nodes.common.worker_node import WorkerNode
 from chunk_ppo_ros.nodes.policy.chunk_publisher import ChunkPublisher
 from chunk_ppo_ros.nodes.policy.chunk_repeater import ChunkRepeater
 from chunk_ppo_ros.nodes.policy.chunk_sender import ChunkSender
 from chunk_ppo_ros.nodes.policy.peer_monitor import PeerMonitor
+from chunk_ppo_ros.nodes.policy.policy_diagnostics import rollout_values
 from chunk_ppo_ros.nodes.policy.policy_loader import PolicyLoader
 from chunk_ppo_ros.nodes.policy.policy_store import PolicyStore
 from chunk_ppo_ros.nodes.policy.rollout_facts import RolloutFacts
@@ -27,6 +29,8 @@ from chunk_ppo_ros.nodes.policy.scene_watch import SceneWatch
 from chunk_ppo_ros.nodes.policy.sensors import Sensors
 from chunk_ppo_ros.nodes.policy.step_work import StepWork
 
+ACTING = "acting"
+"""What the node says that it does where it does not hold."""
 _SECTIONS = ("model", "ppo", "env", "episode", "chunk_length", "robot", "reward", "run", "deploy")
 
 
@@ -34,6 +38,7 @@ class PolicyNode(WorkerNode):
     """Samples action chunks. If it cannot sample with the newest version and fresh readings, it holds and says why."""
 
     _made = False  # ROS also destroys a node whose constructor failed.
+    _held = ""  # why the node held when it last looked for its next step
 
     def __init__(self) -> None:
         super().__init__("policy_node", *_SECTIONS)
@@ -109,6 +114,7 @@ class PolicyNode(WorkerNode):
         if self.is_working or actor is None:
             return
         step = self._next_step()
+        self._held = step.reason if isinstance(step, Hold) else ""
         match step:
             case Hold():
                 self._sensors.stop_waiting()
@@ -151,11 +157,19 @@ class PolicyNode(WorkerNode):
     def activity(self) -> str:
         """Returns why the node holds, or that it acts."""
         step = self._facts.state.next_step()
-        return step.reason if isinstance(step, Hold) else self._sensors.hold_reason or "acting"
+        return step.reason if isinstance(step, Hold) else self._held or self._sensors.hold_reason or ACTING
 
-    def values(self) -> dict[str, str]:
-        """Returns the ages of the sensors, and the newest chunk."""
-        return age_values(self._sensors.ages) | chunk_values(self._publisher.newest)
+    def values(self) -> dict[str, Value]:
+        """Returns what the node waits for, the rollout, the times of acting, ages of sensors, and the newest chunk."""
+        newest = self._publisher.newest
+        doing = self.activity()
+        return (
+            {"waits for": "" if doing == ACTING else doing}
+            | rollout_values(self._facts.state, newest)
+            | self._work.times.values(newest)
+            | age_values(self._sensors.ages)
+            | chunk_values(newest)
+        )
 
     def watch(self) -> None:
         """Reports failures of other nodes, and tries again if the disk or missing subscribers stopped a step."""

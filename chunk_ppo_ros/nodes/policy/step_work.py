@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import dataclasses
+import time
 from collections.abc import Callable
 
 from chunk_ppo_ros.agent.actor import Actor
@@ -14,6 +15,7 @@ from chunk_ppo_ros.nodes.common.worker import Outcome, ResultT
 from chunk_ppo_ros.nodes.common.worker_node import WorkerNode
 from chunk_ppo_ros.nodes.policy.chunk_publisher import ChunkPublisher, bootstrap_message
 from chunk_ppo_ros.nodes.policy.chunk_sender import ChunkSender
+from chunk_ppo_ros.nodes.policy.policy_diagnostics import ActTimes
 from chunk_ppo_ros.nodes.policy.sensors import make_observation
 from chunk_ppo_ros.robot.sensor_sync import SyncedSensors
 
@@ -54,6 +56,8 @@ class StepWork:
         self._sender = sender
         self._is_due = is_due
         self._on_change = on_change
+        self.times = ActTimes(node.config.robot.control_rate)
+        """How long the newest chunks took."""
 
     def sample(self, actor: Actor, step: SampleChunk, readings: SyncedSensors) -> None:
         """Samples the chunk of a step from readings, and sends it to the robot."""
@@ -61,7 +65,13 @@ class StepWork:
         def sample() -> SampledChunk:
             return actor.act(self._observe(actor, readings, step.prompt), sequence_number=step.chunk.sequence_number)
 
-        self._node.submit(sample, lambda outcome: self._on_sampled(actor, step, readings, outcome))
+        started = time.monotonic()
+
+        def then(outcome: Outcome[SampledChunk]) -> None:
+            self.times.note(time.monotonic() - started)
+            self._on_sampled(actor, step, readings, outcome)
+
+        self._node.submit(sample, then)
 
     def encode(self, actor: Actor, step: EncodeSegment) -> None:
         """Makes a chunk of what a human commanded, and sends it to the trainer."""

@@ -24,6 +24,8 @@ from chunk_ppo_ros.data.bags.salvaging.salvage import cut_off_parts, salvage_par
 from chunk_ppo_ros.nodes.common import condition_table
 from chunk_ppo_ros.nodes.common.conditions import Conditions
 from chunk_ppo_ros.nodes.common.runner import run_node
+from chunk_ppo_ros.nodes.common.status.diagnostics import PeriodicDiagnostics, Value
+from chunk_ppo_ros.nodes.common.status.ros_time import RosTime
 from chunk_ppo_ros.nodes.recorder.camera_recording import TYPE_NAME, CameraRecording
 from chunk_ppo_ros.nodes.recorder.command_topics import command_topics
 from chunk_ppo_ros.nodes.recorder.topic_recording import TopicRecording
@@ -43,6 +45,9 @@ class RecorderNode(Node):
         super().__init__("recorder_node")
         config = parameters.declare(self, "model", "run", "env", "robot")
         self._conditions = Conditions(self)
+        self._num_messages, self._num_bytes = 0, 0
+        self._time = RosTime(self, config)
+        PeriodicDiagnostics(self, level=lambda: self._conditions.level, tell=self._tell, now=self._time.now)
         self._folder = config.run.folder / "bag"
         self._lock = threading.Lock()  # the cameras are compressed in a thread of their own
         recorded = (*topics.RECORDED, *command_topics(config))
@@ -94,6 +99,8 @@ class RecorderNode(Node):
             return
         try:
             self._recorder.write(topic, type_name, received, data)
+            self._num_messages += 1
+            self._num_bytes += len(data)
         except OSError as error:
             self._end(error)
 
@@ -115,6 +122,12 @@ class RecorderNode(Node):
                     self._recorder.flush()
             except OSError as error:
                 self._end(error)
+
+    def _tell(self) -> tuple[str, dict[str, Value]]:
+        """Returns what the diagnostics tell."""
+        values: dict[str, Value] = {"num_messages": self._num_messages, "num_bytes": self._num_bytes}
+        doing = "has ended" if self._recorder is None else "records"
+        return "; ".join([doing, *self._conditions.texts]), values
 
     def destroy_node(self) -> None:
         """Ends the last part of the bag."""

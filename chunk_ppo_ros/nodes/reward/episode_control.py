@@ -100,7 +100,13 @@ class EpisodeControl:
             announcer=config.deploy.announcer,
         )
         self._state = EpisodeStatePublisher(
-            node, records, self._books, conditions, reset=config.episode.reset, find_wait=self._find_wait
+            node,
+            records,
+            self._books,
+            conditions,
+            reset=config.episode.reset,
+            find_wait=self._find_wait,
+            queue=lambda: len(outbox.delivery),
         )
         self._calls = EpisodeCalls(
             node,

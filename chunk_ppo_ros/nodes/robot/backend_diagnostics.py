@@ -23,7 +23,6 @@ def backend_status(backend: RobotBackend) -> DiagnosticStatus:
     return DiagnosticStatus(
         level=level,
         name=BACK_END_STATUS,
-        hardware_id="aloha",
         message=problem or advice or "commands reach the arms",
         values=values,
     )

@@ -5,15 +5,14 @@ from __future__ import annotations
 import time
 from collections.abc import Callable
 
-from diagnostic_msgs.msg import DiagnosticArray, DiagnosticStatus
+from diagnostic_msgs.msg import DiagnosticStatus
 from rclpy.clock import Clock, ClockType
 from rclpy.node import Node
 
 from chunk_ppo_ros.nodes.common.conditions import DIAGNOSTICS_PERIOD
+from chunk_ppo_ros.nodes.common.status.diagnostics import Diagnostics
 from chunk_ppo_ros.nodes.robot.leaders.takeover import Takeover
 from chunk_ppo_ros.nodes.robot.robot_diagnostics import RobotDiagnostics
-from chunk_ppo_ros.nodes.wire import topics
-from chunk_ppo_ros.nodes.wire.arrays import header_of
 from chunk_ppo_ros.robot.player.chunk_player import ChunkPlayer
 
 
@@ -48,7 +47,7 @@ class DiagnosticsPublisher:
         self._look = look
         self._backend = backend
         self._motors = motors
-        self._publisher = topics.DIAGNOSTICS.create_publisher(node)
+        self._publisher = Diagnostics(node)
         node.create_timer(DIAGNOSTICS_PERIOD, self._publish, clock=Clock(clock_type=ClockType.STEADY_TIME))
 
     def _publish(self) -> None:
@@ -64,5 +63,4 @@ class DiagnosticsPublisher:
             waits=player.readiness.waits(time.monotonic()),
             now=stamp,
         )
-        statuses = [status, self._backend(), self._motors()]
-        self._publisher.publish(DiagnosticArray(header=header_of(stamp), status=statuses))
+        self._publisher.publish(status, self._backend(), self._motors())

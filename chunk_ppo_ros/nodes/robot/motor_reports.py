@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
-from diagnostic_msgs.msg import DiagnosticStatus, KeyValue
+from diagnostic_msgs.msg import DiagnosticStatus
 
 from chunk_ppo_ros.config import RobotConfig
 from chunk_ppo_ros.nodes.common import condition_table
 from chunk_ppo_ros.nodes.common.conditions import Conditions
+from chunk_ppo_ros.nodes.common.status.diagnostics import key_values
 from chunk_ppo_ros.nodes.robot.robot_backends import RobotBackend, features_of, temperatures_of
 from chunk_ppo_ros.robot.features import MotorTemperature
 from chunk_ppo_ros.robot.gate.motor_watch import hottest
@@ -44,11 +45,9 @@ class MotorReports:
         hot = hottest(temperatures_of(self._backend), self._config.warn_temperature)
         texts = [self.problem(), self._warn_of(hot), self._warn_of_currents(), self._warn_of_place()]
         level = DiagnosticStatus.ERROR if texts[0] else DiagnosticStatus.WARN if any(texts) else DiagnosticStatus.OK
-        values = [KeyValue(key=each.motor, value=f"{each.celsius:.0f} C") for each in temperatures_of(self._backend)]
+        values = key_values({f"{each.motor}, C": each.celsius for each in temperatures_of(self._backend)})
         message = "; ".join(filter(None, texts)) or "the arms are in their workspaces, and no motor is hot"
-        return DiagnosticStatus(
-            level=level, name="robot_node: arms", hardware_id="aloha", message=message, values=values
-        )
+        return DiagnosticStatus(level=level, name="robot_node: arms", message=message, values=values)
 
     def _warn_of(self, hot: MotorTemperature | None) -> str:
         limit = self._config.warn_temperature

@@ -7,8 +7,12 @@ import collections
 from diagnostic_msgs.msg import DiagnosticStatus
 
 from chunk_ppo_ros.core.execution import ExecutionResult, Status
-from chunk_ppo_ros.nodes.common.sensor_ages import age_of, age_values, key_values
+from chunk_ppo_ros.nodes.common.sensor_ages import age_of, age_values
+from chunk_ppo_ros.nodes.common.status.diagnostics import Value, key_values
 from chunk_ppo_ros.robot import aloha
+
+PLAYER_STATUS = "robot_node: chunk player"
+"""The name of the status of the chunk player."""
 
 
 class RobotDiagnostics:
@@ -18,6 +22,7 @@ class RobotDiagnostics:
         self._counts: collections.Counter[Status] = collections.Counter()
         self._num_steps = 0
         self._num_clamped_steps = 0
+        self._num_holds = 0  # how often the safety layer has stopped the robot
         self._last: ExecutionResult | None = None
         self._bad_states: dict[str, str] = {}
         self._stamps: dict[str, int] = {}  # of the newest joint states of each arm, ns
@@ -25,6 +30,7 @@ class RobotDiagnostics:
     def note_result(self, result: ExecutionResult) -> None:
         """Counts the result of a chunk."""
         self._counts[result.status] += 1
+        self._num_holds += result.status in (Status.FAULT, Status.INTERRUPTED)
         self._num_steps += result.num_steps
         self._num_clamped_steps += result.num_clamped_steps
         self._last = result
@@ -73,8 +79,9 @@ class RobotDiagnostics:
             message = f"a human drives; {problem}" if problem else "a human drives"
         elif human and level == DiagnosticStatus.WARN and problem not in ("", suspended):
             message = f"a human drives; {problem}"
-        values = {f"chunks_{status.name.lower()}": str(self._counts[status]) for status in Status}
-        values |= {"num_steps": str(self._num_steps), "num_clamped_steps": str(self._num_clamped_steps)}
+        values: dict[str, Value] = {f"chunks_{status.name.lower()}": self._counts[status] for status in Status}
+        values |= {"num_steps": self._num_steps, "num_clamped_steps": self._num_clamped_steps}
+        values |= {"num_holds": self._num_holds, "waits for": waits or suspended or obstacle, "human_drives": human}
         if leaders:
             values["leaders"] = leaders
         if self._last is not None:
@@ -82,8 +89,7 @@ class RobotDiagnostics:
         values |= age_values(age_of(arm, stamp, now=now) for arm, stamp in sorted(self._stamps.items()))
         return DiagnosticStatus(
             level=level,
-            name="robot_node: chunk player",
-            hardware_id="aloha",
+            name=PLAYER_STATUS,
             message=message,
             values=key_values(values),
         )

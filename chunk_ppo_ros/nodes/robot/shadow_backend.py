@@ -43,6 +43,4 @@ def make_shadow(node: Node, config: RobotConfig) -> ShadowBackend:
 
 def shadow_status() -> DiagnosticStatus:
     """Returns the status that says on /diagnostics, as long as the node runs, that nothing moves."""
-    return DiagnosticStatus(
-        level=DiagnosticStatus.WARN, name="robot_node: shadow mode", hardware_id="aloha", message=NOTICE
-    )
+    return DiagnosticStatus(level=DiagnosticStatus.WARN, name="robot_node: shadow mode", message=NOTICE)

@@ -28,6 +28,7 @@ from chunk_ppo_ros.config import TASK_SOURCE, RewardConfig, TrainConfig
 from chunk_ppo_ros.core.units import NANOSECONDS
 from chunk_ppo_ros.nodes.common.conditions import Conditions
 from chunk_ppo_ros.nodes.common.runner import run_node
+from chunk_ppo_ros.nodes.common.status.diagnostics import PeriodicDiagnostics, Value
 from chunk_ppo_ros.nodes.common.subscriptions import subscribe
 from chunk_ppo_ros.nodes.sim.command_sources import make_command_source
 from chunk_ppo_ros.nodes.sim.episode_starter import EpisodeStarter
@@ -55,10 +56,15 @@ class SimNode(Node):
         self.simulator = make_simulator(config, name=config.env.scene_simulator)
         if config.reward.sources == (TASK_SOURCE,) and config.reward != RewardConfig():
             check_rewards(self.simulator, config)  # reward_node has no terms to look at before the first chunk.
+        self._task, self._num_resets = config.env.task, 0
         self._lockstep = config.env.is_lockstep
         self._period = 1.0 / self.simulator.control_rate
         convention = grippers.convention_of(config.robot)
         conditions = Conditions(self)
+        self._started_at, self._wall_start = 0, time.monotonic()
+        PeriodicDiagnostics(
+            self, level=lambda: conditions.level, tell=lambda: self._tell(conditions), now=lambda: self._stamp
+        )
         self._reports = RewardReports(self, config.run.folder / "store" / "sim", conditions)
         self._rewards = self._reports.rewards
         self._state_messages = {side: StateMessage(convention) for side in aloha.SIDES}
@@ -67,7 +73,7 @@ class SimNode(Node):
         # It may have passed faster than the wall clock, and it never goes back.
         starts = max(time.time_ns(), self._reports.later_than_all)
         self._stamp = starts if self._lockstep else self.get_clock().now().nanoseconds
-        self._reports.started = self._stamp
+        self._reports.started = self._started_at = self._stamp
         self._images: list[Image] = []
         self._images_stamp = -1
         self._moved = True
@@ -128,6 +134,7 @@ class SimNode(Node):
 
         The arms of a mirror stay where their drivers have them.
         """
+        self._num_resets += 1
         self.simulator.reset(seed=seed, pose=self._commands.pose)
         self._target = self.simulator.state().astype(float)
         self._commands.reset(self._target)
@@ -202,6 +209,16 @@ class SimNode(Node):
             ]
         for image in self._images:
             self._image_publishers[image.header.frame_id].publish(image)
+
+    def _tell(self, conditions: Conditions) -> tuple[str, dict[str, Value]]:
+        """Returns what the diagnostics tell: how much time has passed in the simulator, and how fast."""
+        simulated = (self._stamp - self._started_at) / NANOSECONDS
+        values: dict[str, Value] = {
+            "simulated_time": simulated,
+            "real_time_factor": simulated / max(time.monotonic() - self._wall_start, 1e-9),
+            "num_resets": self._num_resets,
+        }
+        return "; ".join([f"simulates {self._task}", *conditions.texts]), values
 
     def _on_result(self, message: ExecutionResult) -> None:
         # Without a step nothing was executed, and a human may be driving a segment.

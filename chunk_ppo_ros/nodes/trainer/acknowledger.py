@@ -39,7 +39,7 @@ class Acknowledger:
         """
         self._publisher.publish(
             msg.TransitionAck(
-                header=header_of(self._node.get_clock().now().nanoseconds),
+                header=header_of(self._node.ros_time.now()),
                 run_id=id.run_id,
                 sender=id.sender,
                 sequence_number=id.sequence_number,

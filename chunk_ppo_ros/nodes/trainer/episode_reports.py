@@ -11,6 +11,7 @@ from chunk_ppo_ros.nodes.common.peers.publisher_guard import PublisherGuard
 from chunk_ppo_ros.nodes.common.subscriptions import subscribe
 from chunk_ppo_ros.nodes.common.worker_node import WorkerNode
 from chunk_ppo_ros.nodes.wire import topics
+from chunk_ppo_ros.nodes.wire.arrays import time_to_ns
 
 
 class EpisodeReports:
@@ -34,6 +35,7 @@ class EpisodeReports:
         run_id: Callable[[], str],
         on_end: Callable[[msg.EpisodeEvent], None],
     ) -> None:
+        self._time = node.ros_time
         self._run_id = run_id
         self._on_end = on_end
         self._early: list[msg.EpisodeEvent] = []
@@ -48,6 +50,7 @@ class EpisodeReports:
             self._hand_on(message)
 
     def _on_event(self, message: msg.EpisodeEvent) -> None:
+        self._time.note(time_to_ns(message.header.stamp))
         if message.event != msg.EpisodeEvent.ENDED:
             return
         if self._run_id():

@@ -19,6 +19,7 @@ from chunk_ppo_ros.nodes.common import condition_table
 from chunk_ppo_ros.nodes.common.peers.publisher_guard import PublisherGuard
 from chunk_ppo_ros.nodes.common.progress_bars import RolloutBar
 from chunk_ppo_ros.nodes.common.runner import EndOfRun, run_node
+from chunk_ppo_ros.nodes.common.status.diagnostics import Value
 from chunk_ppo_ros.nodes.common.worker import Failed, Outcome, Succeeded
 from chunk_ppo_ros.nodes.common.worker_node import WorkerNode
 from chunk_ppo_ros.nodes.trainer.acknowledger import Acknowledger
@@ -29,6 +30,7 @@ from chunk_ppo_ros.nodes.trainer.intake.discarding import Discarding
 from chunk_ppo_ros.nodes.trainer.intake.set_aside import SetAside
 from chunk_ppo_ros.nodes.trainer.intake.transition_receiver import TransitionReceiver
 from chunk_ppo_ros.nodes.trainer.run_loader import LoadedRun, RunLoader
+from chunk_ppo_ros.nodes.trainer.status.trainer_values import trainer_values
 from chunk_ppo_ros.nodes.trainer.training_log import TrainingLog
 from chunk_ppo_ros.nodes.trainer.training_run import TrainingRun
 from chunk_ppo_ros.nodes.trainer.versions.announcer import Announcer
@@ -206,6 +208,10 @@ class TrainerNode(WorkerNode):
         self._report.request()
         if self.is_active:
             self._start_rollout(run)
+
+    def values(self) -> dict[str, Value]:
+        """Returns how far training and the rollout are, and the numbers of the newest update."""
+        return trainer_values(self._run, self.config, self._log.update)
 
     def watch(self) -> None:
         """Looks whether foreign nodes are gone, and tries again to save an update that could not be saved."""

@@ -30,11 +30,13 @@ class TrainingLog:
 
     Attributes:
         file: the run's metrics file and wandb, or None until the run is known.
+        update: the metrics of the newest update, or None before one.
     """
 
     def __init__(self, node: WorkerNode) -> None:
         self.file: MetricsLog | None = None
         self._node = node
+        self.update: Metrics | None = None
         self._solved: list[bool] = []  # whether each episode since the last update was solved
         self._newest_episode: dict[str, int] = {}  # the newest episode that is written, by sender
         self._times = RunTimesIntake(node)
@@ -43,6 +45,7 @@ class TrainingLog:
 
     def write_update(self, metrics: Metrics, counters: Counters) -> None:
         """Publishes, records and prints the update that produced `counters.policy_version`."""
+        self.update = metrics
         timed = metrics | self._times.metrics(counters.run_id)
         self._publish(timed, counters)
         self._write("update", timed, counters)
@@ -85,7 +88,7 @@ class TrainingLog:
             self.file = None
 
     def _publish(self, metrics: Metrics, counters: Counters, *, sender: str = "") -> None:
-        stamp = self._node.get_clock().now().nanoseconds
+        stamp = self._node.ros_time.now()
         self._publisher.publish(conversions.metrics_to_message(metrics, counters, stamp=stamp, sender=sender))
 
     def _write(

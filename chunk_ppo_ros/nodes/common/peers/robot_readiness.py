@@ -5,6 +5,7 @@ from __future__ import annotations
 from diagnostic_msgs.msg import DiagnosticArray, DiagnosticStatus
 from rclpy.node import Node
 
+from chunk_ppo_ros.nodes.common.status.diagnostics import own_name
 from chunk_ppo_ros.nodes.wire import topics
 
 BACK_END_STATUS = "robot_node: back end"
@@ -24,9 +25,10 @@ class RobotReadiness:
     def __init__(self, node: Node) -> None:
         self.is_ready = False
         """Whether commands moved the arms when robot_node last told; False before it has told anything."""
+        self._namespace = node.get_namespace()
         topics.DIAGNOSTICS.create_subscription(node, self._on_diagnostics)
 
     def _on_diagnostics(self, message: DiagnosticArray) -> None:
         for status in message.status:
-            if status.name == BACK_END_STATUS:
+            if own_name(status, self._namespace) == BACK_END_STATUS:
                 self.is_ready = status.level != DiagnosticStatus.ERROR

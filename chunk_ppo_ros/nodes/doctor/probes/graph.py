@@ -14,6 +14,7 @@ from sensor_msgs.msg import Image
 from chunk_ppo_ros.config import TrainConfig
 from chunk_ppo_ros.config.entries.cameras import ROBOT_CAMERAS
 from chunk_ppo_ros.nodes.common.executors import make_step_executor
+from chunk_ppo_ros.nodes.common.status.diagnostics import own_name
 from chunk_ppo_ros.nodes.doctor.facts import Diagnostic, GraphFacts, ImageFacts, JointFacts
 from chunk_ppo_ros.nodes.doctor.probes.inquiry import DriverInquiry, ManagerInquiry
 from chunk_ppo_ros.nodes.doctor.probes.topic_log import TopicLog, publishers_of
@@ -133,8 +134,11 @@ class GraphProbe(Node):
 
     def _on_diagnostics(self, message: DiagnosticArray) -> None:
         for status in message.status:
-            self._diagnostics[status.name] = Diagnostic(
-                status.name,
+            name = own_name(status, self.get_namespace())
+            if name is None:
+                continue
+            self._diagnostics[name] = Diagnostic(
+                name,
                 is_error=status.level in (DiagnosticStatus.ERROR, DiagnosticStatus.STALE),
                 is_warning=status.level == DiagnosticStatus.WARN,
                 text=status.message,

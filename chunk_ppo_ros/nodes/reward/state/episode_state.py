@@ -3,16 +3,17 @@
 from __future__ import annotations
 
 import dataclasses
+import math
 import re
 from collections.abc import Callable
 
 from chunk_ppo_msgs import msg
-from diagnostic_msgs.msg import DiagnosticArray, DiagnosticStatus
+from diagnostic_msgs.msg import DiagnosticStatus
 from rclpy.node import Node
 
 from chunk_ppo_ros.core.types import DEFAULT_SENDER
 from chunk_ppo_ros.nodes.common.conditions import DIAGNOSTICS_PERIOD, Conditions
-from chunk_ppo_ros.nodes.common.sensor_ages import key_values
+from chunk_ppo_ros.nodes.common.status.diagnostics import Diagnostics, Value
 from chunk_ppo_ros.nodes.reward.run_records import RunRecords
 from chunk_ppo_ros.nodes.reward.state.run_books import RunBooks
 from chunk_ppo_ros.nodes.reward.state.waits import Wait
@@ -47,6 +48,7 @@ class EpisodeStatePublisher:
         conditions: the conditions of the node, which the diagnostics tell too.
         reset: who makes resets, which is `episode.reset`.
         find_wait: returns what is waited for now.
+        queue: returns how many transitions wait for the answer of trainer_node.
     """
 
     def __init__(
@@ -58,6 +60,7 @@ class EpisodeStatePublisher:
         *,
         reset: str,
         find_wait: Callable[[], Wait],
+        queue: Callable[[], int],
     ) -> None:
         self._node = node
         self._records = records
@@ -65,8 +68,9 @@ class EpisodeStatePublisher:
         self._conditions = conditions
         self._reset = reset
         self._find_wait = find_wait
+        self._queue = queue
         self._publisher = topics.EPISODE_STATE.create_publisher(node)
-        self._diagnostics = topics.DIAGNOSTICS.create_publisher(node)
+        self._diagnostics = Diagnostics(node)
         self._published: tuple[object, ...] = ()
         self._published_at = float("-inf")
         self._logged: tuple[object, ...] = ()
@@ -118,17 +122,29 @@ class EpisodeStatePublisher:
         state.header.stamp = self._node.get_clock().now().to_msg()
         return state
 
-    def _status(self, wait: Wait) -> DiagnosticArray:
+    def _status(self, wait: Wait) -> DiagnosticStatus:
         """Returns the status of reward_node. It warns while a person is waited for."""
         episodes, paused = self._records.episodes, ", paused" if self._records.episodes.paused else ""
         where = f"episode {max(episodes.episode, 0)} {_PHASE_NAMES[self.phase]}{paused}"
         waits = [wait.line] if wait.text else []
         level = max(self._conditions.level, DiagnosticStatus.WARN if wait.command else DiagnosticStatus.OK)
         message = "; ".join([where, *waits, *self._conditions.texts])
-        status = DiagnosticStatus(name=self._node.get_name(), level=level, message=message)
-        died = str(self._records.running_when_robot_died)
-        values = {"waits for": wait.text, "command": wait.command, "chunks running when robot_node died": died}
-        status.values = key_values(values)
-        array = DiagnosticArray(status=[status])
-        array.header.stamp = self._node.get_clock().now().to_msg()
-        return array
+        return self._diagnostics.status(level, message, self._values(wait))
+
+    def _values(self, wait: Wait) -> dict[str, Value]:
+        counts, episodes = self._books.counts, self._records.episodes
+        solved = sum(each.num_success for each in counts.by_prompt)
+        return {
+            "waits for": wait.text,
+            "command": wait.command,
+            "episode": episodes.episode,
+            "episode_chunks": episodes.num_chunks,
+            "episode_steps": episodes.num_steps,
+            "episode_reward": episodes.total_reward,
+            "num_episodes": counts.num_by_policy,
+            "success_rate": solved / counts.num_by_policy if counts.num_by_policy else math.nan,
+            "num_interventions": sum(each.num_intervened for each in counts.by_prompt),
+            "num_discarded": sum(each.num_discarded for each in counts.by_prompt),
+            "queue": self._queue(),
+            "chunks running when robot_node died": self._records.running_when_robot_died,
+        }

@@ -14,6 +14,7 @@ from chunk_ppo_ros.nodes.trainer.intake.received import head_of, read_transition
 from chunk_ppo_ros.nodes.trainer.intake.set_aside import SetAside
 from chunk_ppo_ros.nodes.trainer.training_run import TrainingRun
 from chunk_ppo_ros.nodes.wire import conversions, topics
+from chunk_ppo_ros.nodes.wire.arrays import time_to_ns
 
 
 class TransitionReceiver:
@@ -57,6 +58,8 @@ class TransitionReceiver:
             message = read_transition(raw)
         except ValueError as error:
             message, flaw = msg.Transition(chunk=head_of(raw)), str(error)
+        if not flaw:
+            self._node.ros_time.note(time_to_ns(message.outcome.execution.end))
         if run is None or not self._node.is_active:
             retry = Acknowledgment(msg.TransitionAck.RETRY, "trainer_node is not active")
             self._answer(run, message, retry)

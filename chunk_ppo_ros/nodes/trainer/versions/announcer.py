@@ -24,7 +24,7 @@ class Announcer:
 
     def announce(self, run: TrainingRun) -> None:
         """Announces the version of a run, and the number of its transitions."""
-        self._publisher.publish(run.announcement(stamp=self._node.get_clock().now().nanoseconds))
+        self._publisher.publish(run.announcement(stamp=self._node.ros_time.now()))
 
     def announce_count(self, run: TrainingRun) -> None:
         """Announces the version again, because the number of transitions that it has is another one.

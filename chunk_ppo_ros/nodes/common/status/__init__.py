@@ -1,0 +1,1 @@
+"""What all nodes need to say on /diagnostics how they are, and at which time."""

@@ -1,0 +1,1 @@
+"""What trainer_node says of itself on /diagnostics."""
