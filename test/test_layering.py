@@ -20,7 +20,7 @@ MAX_FILES = 15
 """The largest number of modules in one folder, without __init__.py."""
 
 ROS = {"rclpy", "rcl_interfaces", "ament_index_python", "lifecycle_msgs", "diagnostic_msgs", "chunk_ppo_msgs"}
-ROS |= {"launch", "launch_ros"}
+ROS |= {"launch", "launch_ros", "geometry_msgs", "visualization_msgs"}
 ROS |= {"std_msgs", "std_srvs", "sensor_msgs", "trajectory_msgs", "builtin_interfaces", "rosgraph_msgs"}
 JAX = {"jax", "jaxlib", "flax", "optax", "orbax", "jaxtyping"}
 

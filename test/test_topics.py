@@ -58,6 +58,7 @@ TOPICS = {
     "leader_right/joint_states": ("sensor_msgs/msg/JointState", qos.JOINT_STATES, qos.JOINT_STATES),
     "/clock": ("rosgraph_msgs/msg/Clock", qos.STREAM_PUBLISHER, qos.SENSOR),
     "/rosout": ("rcl_interfaces/msg/Log", qos.LOG, qos.LOG),
+    "annotated_view/compressed": ("sensor_msgs/msg/CompressedImage", qos.IMAGE_PUBLISHER, qos.IMAGE_PUBLISHER),
     "/diagnostics": ("diagnostic_msgs/msg/DiagnosticArray", qos.RELIABLE, qos.RELIABLE),
     "emergency_stop": ("std_msgs/msg/Bool", qos.RELIABLE, qos.RELIABLE),
     "deadman": ("std_msgs/msg/Bool", qos.RELIABLE, qos.RELIABLE),

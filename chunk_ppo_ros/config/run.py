@@ -67,6 +67,12 @@ class RunConfig(Checked):
         "a recording also has the images of the model's cameras, as JPEG; without it, it has those that the model got",
         graph_only=True,
     )
+    live_view: bool = setting(
+        False,
+        "start view_node, which draws the first camera with the facts of the episode, and the paths of chunks, for "
+        "Foxglove, rqt and rviz, while somebody looks",
+        graph_only=True,
+    )
     seed: int = setting(0, "seed of everything random", minimum=0)
 
     def __post_init__(self) -> None:

@@ -106,6 +106,13 @@ NODES = (
         reads_simulated_time=False,
         is_part=lambda config, record: config.env.has_scene,
     ),
+    NodeEntry(
+        "view_node",
+        "view",
+        reads_simulated_time=False,
+        is_needed=False,
+        is_part=lambda config, record: config.run.live_view,
+    ),
 )
 
 

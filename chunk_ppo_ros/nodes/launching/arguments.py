@@ -42,6 +42,7 @@ class Argument:
 SETTINGS = (
     Argument("run_dir", "", "folder of the runs; outputs go to run_dir/exp_name"),
     Argument("resume", "", "whether to go on with the run exp_name", ("", *BOOLS)),
+    Argument("live_view", "", "whether view_node draws for Foxglove, rqt and rviz", ("", *BOOLS)),
     Argument("autostart", "", "whether the nodes configure and activate themselves", ("", *BOOLS)),
 )
 """The settings that all launch files declare."""

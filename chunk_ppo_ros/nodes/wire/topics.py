@@ -176,6 +176,11 @@ def simulated_images(camera: str, config: RobotConfig) -> Topic:
     return first
 
 
+# view_node publishes these while somebody looks. The type of the markers is that of visualization_msgs, which may be
+# missing.
+ANNOTATED_VIEW = Topic("annotated_view/compressed", CompressedImage, qos.IMAGE_PUBLISHER)
+CHUNK_MARKERS_NAME = "chunk_markers"
+
 # sim_node publishes the time in lockstep. Each node that has diagnostics publishes them. A node whose work is slow
 # publishes whether it is ready. rclpy publishes what each node logs.
 CLOCK = Topic("/clock", Clock, qos.STREAM_PUBLISHER, read=qos.SENSOR)

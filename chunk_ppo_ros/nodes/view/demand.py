@@ -1,0 +1,69 @@
+"""Subscribes to what a picture is drawn from only while somebody looks at the picture."""
+
+from __future__ import annotations
+
+import dataclasses
+from collections.abc import Callable, Sequence
+from typing import Any
+
+from rclpy.node import Node
+from rclpy.publisher import Publisher
+from rclpy.qos import QoSProfile
+from rclpy.subscription import Subscription
+
+from chunk_ppo_ros.nodes.wire.topics import Topic
+
+
+@dataclasses.dataclass(frozen=True)
+class Source:
+    """A topic that is read while somebody looks.
+
+    Attributes:
+        topic: the topic.
+        on_message: is called with each message.
+        profile: the QoS profile, or None for that of the topic.
+    """
+
+    topic: Topic
+    on_message: Callable[[Any], None]
+    profile: QoSProfile | None = None
+
+
+class Demand:
+    """Subscribes to sources while a publisher has subscribers.
+
+    Args:
+        node: the node that subscribes.
+        publisher: the publisher of the picture.
+        find_sources: returns the sources, when somebody begins to look.
+    """
+
+    def __init__(self, node: Node, publisher: Publisher, find_sources: Callable[[], Sequence[Source]]) -> None:
+        self._node = node
+        self._publisher = publisher
+        self._find_sources = find_sources
+        self._subscriptions: list[Subscription[Any]] = []
+
+    @property
+    def is_met(self) -> bool:
+        """Whether the sources are read."""
+        return bool(self._subscriptions)
+
+    def look(self) -> None:
+        """Begins to read where somebody looks, and ends it where nobody does. Call it about twice a second."""
+        is_wanted = self._publisher.get_subscription_count() > 0
+        if is_wanted and not self._subscriptions:
+            self._subscriptions = [self._subscribe(source) for source in self._find_sources()]
+        elif not is_wanted and self._subscriptions:
+            self.close()
+
+    def close(self) -> None:
+        """Ends reading."""
+        for subscription in self._subscriptions:
+            self._node.destroy_subscription(subscription)
+        self._subscriptions = []
+
+    def _subscribe(self, source: Source) -> Subscription[Any]:
+        topic = source.topic
+        profile = source.profile or topic.read_profile
+        return self._node.create_subscription(topic.message_type, topic.name, source.on_message, profile)

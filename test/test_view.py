@@ -1,0 +1,199 @@
+"""Tests what view_node draws: the facts below an image, the paths of chunks, and that it reads only while one looks."""
+
+from __future__ import annotations
+
+import io
+import sys
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+from chunk_ppo_msgs import msg
+from diagnostic_msgs.msg import DiagnosticArray, DiagnosticStatus
+from PIL import Image
+from sensor_msgs.msg import CompressedImage
+
+from chunk_ppo_ros.config import RobotConfig
+from chunk_ppo_ros.core.chunk_origin import ChunkOrigin
+from chunk_ppo_ros.nodes.common.newest_chunk import NewestChunk, chunk_values
+from chunk_ppo_ros.nodes.common.status.diagnostics import hardware_id, key_values
+from chunk_ppo_ros.nodes.view import annotation, chunk_markers
+from chunk_ppo_ros.nodes.view.annotation import ViewFacts, annotate, facts_lines, to_jpeg, wrapped
+from chunk_ppo_ros.nodes.view.chunk_paths import executed_path, table_points
+from chunk_ppo_ros.nodes.view.view_node import ViewNode
+from chunk_ppo_ros.nodes.wire import qos, topics
+from chunk_ppo_ros.nodes.wire.sensors.image_messages import image_to_message
+from chunk_ppo_ros.nodes.wire.sensors.joints import arm_trajectory_to_message
+from chunk_ppo_ros.robot import aloha
+from chunk_ppo_ros.sim.geometry import arm_poses
+from support.node_harness import Graph, Peer, graph_starter
+
+pytestmark = pytest.mark.graph
+
+CHUNK = NewestChunk(17, 12, 3, policy_version=7, value=0.53, num_steps=16, human=False, stamp=5, observation_stamp=4)
+FACTS = ViewFacts("put the cube into the other hand", 12, "RUNNING", 3, 48, 0.5, 9, 12, True, "you", "ros2 ...", CHUNK)
+"""The facts of an episode that waits for a person."""
+
+
+def test_the_facts_stand_below_the_image_which_is_whole() -> None:
+    image = np.full((64, 64, 3), (200, 30, 30), np.uint8)
+    picture = annotate(image, FACTS)
+    band = picture.height - annotation.WIDTH
+    assert picture.width == annotation.WIDTH and band >= 5 * annotation.LINE_HEIGHT
+    shown = np.array(picture.crop((0, 0, annotation.WIDTH, annotation.WIDTH)))
+    assert shown.mean((0, 1)) == pytest.approx((200, 30, 30))
+    drawn = np.array(picture.crop((0, annotation.WIDTH, *picture.size)))
+    assert {tuple(color) for color in drawn.reshape(-1, 3)} >= {annotation.BACKGROUND, annotation.TEXT}
+    assert np.array(Image.open(io.BytesIO(to_jpeg(picture)))).shape == (picture.height, picture.width, 3)
+
+
+def test_the_lines_say_prompt_episode_step_value_success_and_what_is_waited_for() -> None:
+    texts = [line.text for line in facts_lines(FACTS)]
+    assert texts == [
+        "put the cube into the other hand",
+        "episode 12 RUNNING · chunk 3 · step 48 · reward 0.50",
+        "value 0.53 · policy version 7",
+        "9 of 12 episodes solved; the last one was solved",
+        "waits for you: ros2 ...",
+    ]
+    assert [line.text for line in facts_lines(ViewFacts())] == [
+        "no prompt yet",
+        "episode 0 IDLE · chunk 0 · step 0 · reward 0.00",
+    ]
+
+
+def test_a_long_line_is_broken_between_words_and_nothing_of_it_is_lost() -> None:
+    line = annotation.Line("waits for a person to bring the arms to the start pose " * 3, annotation.WAITING)
+    parts = wrapped(line, 300)
+    assert len(parts) > 3
+    assert " ".join(part.text for part in parts) == line.text
+    assert {part.color for part in parts} == {annotation.WAITING}
+
+
+@pytest.mark.parametrize("side", aloha.SIDES)
+def test_the_paths_are_those_of_the_simulated_arms(side: str) -> None:
+    """The grasp point is 20 mm nearer to the gripper than the middle of the finger tips, along the gripper's axis."""
+    state = aloha.START_POSE + np.linspace(-0.2, 0.2, aloha.ACTION_DIM)
+    arms = state.reshape(2, -1)[:, : len(aloha.ARM_JOINTS)]
+    poses, arm = arm_poses(arms), aloha.SIDES.index(side)
+    (point,) = table_points(arms[arm][None], side)
+    expected = poses.grasp_points[arm] + poses.gripper_rotations[arm] @ [0.02, 0.0, 0.0]
+    np.testing.assert_allclose(point, expected, atol=1e-9)
+
+
+def test_a_path_knows_where_a_limit_changed_it() -> None:
+    commanded = np.tile(aloha.START_POSE, (3, 1))
+    path = executed_path(commanded, np.array([0, 4, 0], np.uint8), "right")
+    assert path.points.shape == (3, 3)
+    assert path.limited.tolist() == [False, True, False]
+
+
+def markers(found: list[Any]) -> dict[str, tuple[bool, int]]:
+    """Returns whether each marker is shown, and how many points it has."""
+    return {each.ns: (each.action == each.ADD, len(each.points)) for each in found}
+
+
+NEEDS_MARKERS = pytest.mark.skipif(
+    chunk_markers.marker_array_type() is None,
+    reason="visualization_msgs must be installed; `make setup` installs it, or a ROS from apt has it",
+)
+
+
+@NEEDS_MARKERS
+def test_the_asked_path_stands_beside_the_executed_one() -> None:
+    points = table_points(np.tile(aloha.START_POSE[:6], (4, 1)), "left")
+    asked = chunk_markers.asked_markers("left", points, stamp=5)
+    assert markers(asked) == {"asked/left": (True, 4), "executed/left": (False, 0), "limited/left": (False, 0)}
+    assert {each.header.frame_id for each in asked} == {"aloha"}
+    path = executed_path(np.tile(aloha.START_POSE, (3, 1)), np.array([0, 4, 0], np.uint8), "left")
+    executed = chunk_markers.executed_markers("left", path, human=False, stamp=5)
+    assert markers(executed) == {"executed/left": (True, 3), "limited/left": (True, 1)}
+    driven = chunk_markers.executed_markers("left", path, human=True, stamp=5)
+    assert markers(driven)["asked/left"] == (False, 0)
+
+
+# The tests below run the node.
+
+
+class Robot(Peer):
+    """Publishes what a graph publishes, and looks at the drawings when a test wants it."""
+
+    def __init__(self) -> None:
+        super().__init__("robot")
+        self.pictures: list[CompressedImage] = []
+        self.arrays: list[Any] = []
+        self.camera = topics.simulated_images("cam_high", RobotConfig())
+        self._images = self.camera.create_publisher(self)
+        self._state = topics.EPISODE_STATE.create_publisher(self)
+        self._diagnostics = topics.DIAGNOSTICS.create_publisher(self)
+        self._asked = {side: topic.create_publisher(self) for side, topic in topics.CHUNK_TRAJECTORIES.items()}
+        self.create_timer(0.1, self._publish)
+        self._seconds = 0
+
+    def is_connected(self) -> bool:
+        """Returns whether view_node is there, which listens to nothing yet."""
+        return bool(self.count_publishers(topics.ANNOTATED_VIEW.name))
+
+    def look(self) -> list[Any]:
+        """Looks at all drawings, and returns the subscriptions."""
+        view, kind = topics.ANNOTATED_VIEW, chunk_markers.marker_array_type()
+        looks = [self.create_subscription(view.message_type, view.name, self.pictures.append, view.read_profile)]
+        if kind is not None:
+            looks.append(self.create_subscription(kind, topics.CHUNK_MARKERS_NAME, self.arrays.append, qos.RELIABLE))
+        return looks
+
+    def _publish(self) -> None:
+        self._seconds += 1
+        stamp = self._seconds * 1_000_000_000
+        self._images.publish(image_to_message(np.zeros((48, 64, 3), np.uint8), stamp=stamp, frame_id="cam_high"))
+        self._state.publish(msg.EpisodeState(prompt="reach", episode=3, phase=msg.EpisodeState.RUNNING))
+        status = DiagnosticStatus(name="policy_node", hardware_id=hardware_id("/"))
+        status.values = key_values(chunk_values(CHUNK))
+        self._diagnostics.publish(DiagnosticArray(status=[status]))
+        poses = np.tile(aloha.START_POSE[: aloha.SIDE_DIM], (4, 1))
+        for publisher in self._asked.values():
+            trajectory = arm_trajectory_to_message(poses, stamp=stamp, period=0.02, origin=ChunkOrigin("run", 1, stamp))
+            publisher.publish(trajectory)
+
+
+@pytest.fixture
+def graph(tmp_path: Path, capfd: pytest.CaptureFixture[str]) -> Iterator[Graph]:
+    with graph_starter(tmp_path, ViewNode, Robot, capfd) as start:
+        yield start()
+
+
+def listened(robot: Robot) -> dict[str, int]:
+    """Returns how many listen to each topic that is drawn from."""
+    names = [robot.camera.name, *(topic.name for topic in topics.CHUNK_TRAJECTORIES.values())]
+    return {name: robot.count_subscribers(name) for name in names}
+
+
+def test_it_reads_while_somebody_looks_and_then_no_more(graph: Graph) -> None:
+    robot: Robot = graph.peer  # type: ignore[assignment]
+    graph.spin(1.2)
+    assert set(listened(robot).values()) == {0}
+    looks = robot.look()
+    graph.until(lambda: len(robot.pictures) >= 3 and robot.pictures[-1].header.stamp.sec > 10)
+    picture = Image.open(io.BytesIO(bytes(robot.pictures[-1].data)))
+    assert (robot.pictures[-1].format, robot.pictures[-1].header.frame_id) == ("jpeg", "cam_high")
+    assert picture.width == annotation.WIDTH and picture.height > annotation.WIDTH * 3 // 4 + 3 * annotation.LINE_HEIGHT
+    if chunk_markers.marker_array_type() is not None:
+        graph.until(lambda: len(robot.arrays) >= 2)
+        assert {each.ns for array in robot.arrays for each in array.markers} >= {"asked/left", "asked/right"}
+    for subscription in looks:
+        robot.destroy_subscription(subscription)
+    graph.until(lambda: set(listened(robot).values()) == {0})
+
+
+def test_without_visualization_msgs_it_draws_images_and_says_what_is_missing(
+    tmp_path: Path, capfd: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setitem(sys.modules, "visualization_msgs", None)
+    monkeypatch.setitem(sys.modules, "visualization_msgs.msg", None)
+    with graph_starter(tmp_path, ViewNode, Robot, capfd) as start:
+        graph = start()
+        graph.peer.look()
+        graph.until(lambda: graph.peer.pictures)
+        assert graph.logged("visualization_msgs is not installed, so that chunk_markers is not published; install") == 1
