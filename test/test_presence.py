@@ -77,10 +77,14 @@ def test_a_process_that_is_back_is_not_anew(graph: Graph, watch: PresenceWatch) 
     assert watch.update(PATIENCE + 0.2) == [PresenceChange("trainer_node", present=True)]
 
 
+@pytest.mark.parametrize("seen_before", [False, True])
 @pytest.mark.parametrize(("identity", "is_anew"), [(1, False), (2, True)])
 def test_a_process_that_an_earlier_one_has_known_is_compared_with_it(
-    identity: int, is_anew: bool, graph: Graph, watch: PresenceWatch
+    identity: int, is_anew: bool, seen_before: bool, graph: Graph, watch: PresenceWatch
 ) -> None:
+    if seen_before:
+        graph.publishers = [Endpoint("trainer_node", [identity])]
+        assert watch.update(-0.1) == []
     watch.expect(TOPIC, "trainer_node", bytes([1]), now=0.0)
     assert watch.identities == {(TOPIC, "trainer_node"): bytes([1])}
     graph.publishers = [Endpoint("trainer_node", [identity])]

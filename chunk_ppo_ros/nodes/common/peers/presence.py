@@ -64,6 +64,7 @@ class PresenceWatch:
             now: the time in seconds of a steady clock.
         """
         key = (topic, name)
+        self._seen.discard(key)  # It may have been seen before this was known.
         self._identities[key], self._newest[key], self._last_seen[key] = {identity}, identity, now
 
     def update(self, now: float) -> list[PresenceChange]:
