@@ -12,10 +12,11 @@ from chunk_ppo_ros.config.commands.recordings import export_lerobot_parser
 from chunk_ppo_ros.config.parameter_file import load_config_file
 from chunk_ppo_ros.core.errors import EpisodesError, SettingError
 from chunk_ppo_ros.core.folders import check_folder, removed_after_failure
+from chunk_ppo_ros.data.bags.rollout_bag import RolloutBagReader
 from chunk_ppo_ros.data.episode import Episode, LeftOut, camera_names
 from chunk_ppo_ros.data.lerobot.writing.dataset_writer import write_dataset
 from chunk_ppo_ros.data.lerobot.writing.form import MEASURED, DatasetForm, form_of
-from chunk_ppo_ros.data.readers import iterate_episodes
+from chunk_ppo_ros.data.readers import find_reader, iterate_episodes
 from chunk_ppo_ros.data.rollout_journal import NAME as JOURNAL
 from chunk_ppo_ros.data.stored_episodes import read_stored_episodes
 
@@ -71,8 +72,10 @@ class Source:
         return cls(path, is_store=False, parameters=parameters)
 
     def episodes(self, config: TrainConfig) -> Iterator[Episode | LeftOut]:
-        """Yields the episodes of the source."""
+        """Yields the episodes of the source. Those of a recording have the images of its cameras, where it has any."""
         if not self.is_store:
+            if isinstance(find_reader(self.path), RolloutBagReader):
+                return RolloutBagReader(from_cameras=True).read(self.path, config)
             return iterate_episodes(self.path, config)
         return read_stored_episodes(
             read_live_store(self.path / STORES / JOURNAL, check_payloads=False),

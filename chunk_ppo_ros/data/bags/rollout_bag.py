@@ -9,7 +9,6 @@ waiting between them. Targets are those that the policy or the human gave, befor
 from __future__ import annotations
 
 import dataclasses
-import functools
 import pathlib
 from collections.abc import Iterator, Sequence
 
@@ -17,12 +16,13 @@ import numpy as np
 
 from chunk_ppo_ros.config import TrainConfig
 from chunk_ppo_ros.core.errors import EpisodesError
+from chunk_ppo_ros.data.bags.cameras.policy_images import PolicyImages
+from chunk_ppo_ros.data.bags.cameras.recorded_cameras import RecordedCameras, recorded_cameras
 from chunk_ppo_ros.data.bags.rollout_messages import EpisodeKey, RecordedChunk, Recording, read_messages
 from chunk_ppo_ros.data.bags.rollout_parts import missing_parts
-from chunk_ppo_ros.data.bags.single_messages import read_message
 from chunk_ppo_ros.data.bags.storage.bag_folder import METADATA, find_bags
 from chunk_ppo_ros.data.bags.track import MissingStates, Track
-from chunk_ppo_ros.data.episode import Episode, LeftOut, ReadImage, RecordingFacts, camera_names, rewards_of_steps
+from chunk_ppo_ros.data.episode import Episode, LeftOut, RecordingFacts, camera_names, rewards_of_steps
 from chunk_ppo_ros.data.left_out import is_left_out
 from chunk_ppo_ros.data.message_format import FORMAT
 from chunk_ppo_ros.data.topic_names import FOLLOWER_STATES
@@ -31,16 +31,25 @@ from chunk_ppo_ros.robot import aloha, grippers
 
 @dataclasses.dataclass(frozen=True)
 class _Executed:
-    """Holds a chunk, and the states float32 [k, 14] at its executed steps."""
+    """Holds a chunk, and the states float32 [k, 14] and times float64 [k], s, at its executed steps."""
 
     chunk: RecordedChunk
     states: np.ndarray
+    times: np.ndarray
 
 
 class RolloutBagReader:
-    """Reads a recording of recorder_node, whose bags are its parts, as an `EpisodeReader`."""
+    """Reads a recording of recorder_node, whose bags are its parts, as an `EpisodeReader`.
+
+    Args:
+        from_cameras: whether images are those that the cameras sent in each step, where they were recorded, instead of
+            those that the policy saw at the start of each chunk.
+    """
 
     description = f"recordings of recorder_node ({METADATA}, or folders that have it or .mcap or .db3 files)"
+
+    def __init__(self, *, from_cameras: bool = False) -> None:
+        self._from_cameras = from_cameras
 
     def recognizes(self, path: pathlib.Path) -> bool:
         """Returns whether the path is a bag or a folder of bags."""
@@ -53,6 +62,7 @@ class RolloutBagReader:
             convention=grippers.convention_of(config.robot),
             rate=config.robot.control_rate,
             cameras=camera_names(config),
+            recorded=recorded_cameras(path, config) if self._from_cameras else None,
             prompt=config.run.prompt,
             leave_out=config.recordings.leave_out_episodes,
         )
@@ -64,6 +74,7 @@ def read_bag(
     convention: grippers.GripperConvention,
     rate: float,
     cameras: Sequence[str],
+    recorded: RecordedCameras | None = None,
     prompt: str = "",
     leave_out: Sequence[str] = (),
 ) -> list[Episode | LeftOut]:
@@ -76,6 +87,7 @@ def read_bag(
         convention: the convention by which the robot's grippers are normalized.
         rate: the control rate of the recording, Hz.
         cameras: the names of the policy's cameras, in its order. A recording does not hold them.
+        recorded: what the cameras sent, which then takes the place of the images that the policy saw.
         prompt: the prompt that replaces those of the chunks where it is not empty.
         leave_out: the ends of the names of episodes and parts that are not read.
 
@@ -98,18 +110,20 @@ def read_bag(
             if reason:
                 raise MissingStates(reason)
             parts = [_execute(chunk, recording, arms, rate) for chunk in chunks]
+            episode = _to_episode(
+                parts,
+                rewards=[recording.rewards.get((chunk.sender, chunk.stamp)) for chunk in chunks],
+                source=source,
+                rate=rate,
+                prompt=prompt or chunks[0].prompt,
+                success=any(recording.outcomes[key]) if key in recording.outcomes else None,
+                images=PolicyImages(bags, tuple(cameras)),
+            )
+            if recorded is not None:
+                episode = recorded.added_to(episode, np.concatenate([part.times for part in parts]))
         except MissingStates as error:
             found.append(LeftOut(source, str(error)))
             continue
-        episode = _to_episode(
-            parts,
-            rewards=[recording.rewards.get((chunk.sender, chunk.stamp)) for chunk in chunks],
-            source=source,
-            rate=rate,
-            prompt=prompt or chunks[0].prompt,
-            success=any(recording.outcomes[key]) if key in recording.outcomes else None,
-            images=_Images(bags, tuple(cameras)),
-        )
         found.append(dataclasses.replace(episode, facts=facts))
     return found
 
@@ -139,7 +153,7 @@ def _execute(chunk: RecordedChunk, recording: Recording, arms: _Arms, rate: floa
             f"{chunk.sequence_number} of {chunk.episode_name} in {arms.folder}; leave the episode out"
         )
     times = end - np.arange(num_steps, 0, -1) / rate
-    return _Executed(chunk, arms.states(chunk, times))
+    return _Executed(chunk, arms.states(chunk, times), times)
 
 
 def _facts(recording: Recording, rate: float) -> RecordingFacts:
@@ -209,45 +223,6 @@ class _Arms:
         )
 
 
-@dataclasses.dataclass(frozen=True)
-class _Images:
-    """Reads images from the bags again. `cameras` has the names of the cameras in the order of the messages."""
-
-    bags: tuple[pathlib.Path, ...]
-    cameras: tuple[str, ...]
-
-    def readers(self, parts: list[_Executed], starts: np.ndarray) -> dict[str, ReadImage]:
-        """Returns functions that read the cameras which the policy had in all chunks.
-
-        Args:
-            parts: the executed chunks of an episode.
-            starts: int [N], the first steps of these chunks.
-        """
-        seen = [all(column) for column in zip(*(part.chunk.seen for part in parts), strict=True)]
-        by_step = {int(step): part.chunk for step, part in zip(starts, parts, strict=True)}
-        return {
-            camera: functools.partial(self._read, by_step, index)
-            for index, camera in enumerate(self.cameras)
-            if index < len(seen) and seen[index]
-        }
-
-    def _read(self, by_step: dict[int, RecordedChunk], camera: int, step: int) -> np.ndarray:
-        """Returns the image of a camera at the first step of a chunk.
-
-        Raises:
-            EpisodesError: where the message has other images than it says.
-        """
-        chunk = by_step[step]
-        seen = read_message(self.bags, chunk.channel, chunk.place, chunk.stamp).observation
-        shape = (seen.num_cameras, seen.height, seen.width, 3)
-        if len(seen.images) != np.prod(shape, dtype=object) or camera >= seen.num_cameras:
-            raise EpisodesError(
-                f"the images of a chunk must be {list(shape)} bytes, got {len(seen.images)} in chunk "
-                f"{chunk.sequence_number} of {chunk.episode_name} in {self.bags[chunk.place.bag]}; leave it out"
-            )
-        return np.asarray(seen.images).reshape(shape)[camera]
-
-
 def _to_episode(
     parts: list[_Executed],
     *,
@@ -256,7 +231,7 @@ def _to_episode(
     rate: float,
     prompt: str,
     success: bool | None,
-    images: _Images,
+    images: PolicyImages,
 ) -> Episode:
     *starts, num_steps = np.cumsum([0, *(len(part.states) for part in parts)]).tolist()
     return Episode(
@@ -266,7 +241,7 @@ def _to_episode(
         rate=rate,
         prompt=prompt,
         success=success,
-        cameras=images.readers(parts, np.array(starts)),
+        cameras=images.readers([part.chunk for part in parts], starts),
         image_steps=np.array(starts),
         rewards=rewards_of_steps(rewards, [*starts[1:], num_steps]),
     )

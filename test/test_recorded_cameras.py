@@ -1,0 +1,71 @@
+"""Tests that an export of a recording has the images that its cameras sent, where they were recorded."""
+
+from __future__ import annotations
+
+import pathlib
+
+import pytest
+
+from chunk_ppo_ros.config import TrainConfig
+from chunk_ppo_ros.data.bags.rollout_bag import RolloutBagReader
+from chunk_ppo_ros.data.episode import Episode, LeftOut
+from support.rollout_bags import H, Recording
+
+CONFIG = TrainConfig()
+CAMERAS = ("cam_high", "cam_left_wrist", "cam_right_wrist")
+
+
+def record(
+    folder: pathlib.Path, times_ms: list[int], *, cameras: tuple[str, ...] = CAMERAS, robots: tuple[str, ...] = ("",)
+) -> pathlib.Path:
+    """Writes a recording of two chunks from 0 to 80 and from 200 to 280 ms, and images at given times."""
+    recording = Recording(folder)
+    recording.joints(0, 300)
+    for number in range(2):
+        recording.chunk(number, 200 * number)
+        recording.outcome(number, 200 * number)
+    for recording.namespace in robots:
+        for camera in cameras:
+            for time in times_ms:
+                recording.image(camera, time, 50 * CAMERAS.index(camera) + time // 10)
+    recording.close()
+    return folder
+
+
+def read(folder: pathlib.Path, *, from_cameras: bool = True) -> list[Episode | LeftOut]:
+    return list(RolloutBagReader(from_cameras=from_cameras).read(folder, CONFIG))
+
+
+def grays(episode: Episode, camera: str) -> list[int]:
+    return [int(episode.cameras[camera](step)[0, 0, 0]) for step in range(len(episode))]
+
+
+def test_each_step_has_the_newest_image_of_each_camera(tmp_path: pathlib.Path) -> None:
+    (episode,) = read(record(tmp_path / "bag", [0, 30, 60, 90, 190, 220]))
+    assert isinstance(episode, Episode) and len(episode) == 2 * H
+    assert grays(episode, "cam_high") == [0, 0, 3, 6, 19, 22, 22, 22]
+    assert grays(episode, "cam_right_wrist") == [100, 100, 103, 106, 119, 122, 122, 122]
+    assert episode.image_steps is not None and episode.image_steps.tolist() == [0, 2, 3, 4, 5]
+    assert episode.cameras["cam_high"](0).shape == (4, 6, 3)
+
+
+def test_a_reader_that_is_not_asked_for_them_has_what_the_policy_saw(tmp_path: pathlib.Path) -> None:
+    (episode,) = read(record(tmp_path / "bag", [0, 200]), from_cameras=False)
+    assert isinstance(episode, Episode) and episode.cameras["cam_high"](0).shape == (2, 2, 3)
+
+
+@pytest.mark.parametrize(
+    ("times", "settings"),
+    [([], {}), ([0], {"cameras": CAMERAS[:2]}), ([0], {"robots": ("/a", "/b")})],
+    ids=["none", "one is missing", "two robots"],
+)
+def test_what_the_policy_saw_is_taken_where_not_all_cameras_of_one_robot_were_recorded(
+    times: list[int], settings: dict[str, tuple[str, ...]], tmp_path: pathlib.Path
+) -> None:
+    (episode,) = read(record(tmp_path / "bag", times, **settings))
+    assert isinstance(episode, Episode) and episode.cameras["cam_high"](0).shape == (2, 2, 3)
+
+
+def test_an_episode_without_an_image_at_its_start_is_left_out(tmp_path: pathlib.Path) -> None:
+    (found,) = read(record(tmp_path / "bag", [40, 200]))
+    assert isinstance(found, LeftOut) and "was not recorded within 0.1 s before its first step" in found.reason
