@@ -118,7 +118,6 @@ RUNS = (
     ),
     Run("chunk_ppo command-stream runs/g/bag", prints="wrote|steps"),
     Run("chunk_ppo export-lerobot runs/g g_lerobot", prints="wrote g_lerobot"),
-    Run("chunk_ppo export-lerobot runs/mine mine_lerobot", prints="wrote mine_lerobot"),
     Run("chunk_ppo salvage runs/g/bag", prints="cut off"),
     Run("chunk_ppo replay runs/g/bag", prints="transitions"),
     Run("chunk_ppo store list g", prints="journal"),
