@@ -15,7 +15,9 @@
   }
 
   function lineOf(series) {
-    const style = { label: series.label, stroke: series.color, width: 1.8, spanGaps: true, points: { show: false } };
+    const known = series.y.filter((value) => value != null).length;
+    const points = { show: known < 3, size: 6, fill: series.color }; // A curve of one point would not be seen.
+    const style = { label: series.label, stroke: series.color, width: 1.8, spanGaps: true, points };
     if (series.style === "thin") style.width = 1;
     if (series.style === "dashed") Object.assign(style, { width: 1, dash: [6, 4] });
     if (series.style === "points") {
@@ -24,7 +26,7 @@
     if (series.style === "crosses" || series.style === "intervals") {
       Object.assign(style, { paths: () => null, points: { show: true, size: 8, fill: series.color } });
     }
-    if (series.style === "band") Object.assign(style, { width: 0, paths: () => null });
+    if (series.style === "band") Object.assign(style, { width: 0, paths: () => null, points: { show: false } });
     return style;
   }
 
@@ -104,10 +106,16 @@
       ],
       series: [
         { label: chart.xLabel, value: (_, v) => (v == null ? "–" : String(Math.round(v))) },
-        ...chart.series.map((s) => ({ ...lineOf(s), value: (_, v) => formatted(chart, v) })),
+        ...chart.series.map((s) => ({ ...lineOf(s), value: (_, v, __, i) => legendText(chart, s, v, i) })),
       ],
       hooks: { drawAxes: [(plot) => drawRanges(plot, chart)] },
     };
+  }
+
+  function legendText(chart, series, value, index) {
+    if (value == null || !series.low || series.low[index] == null) return formatted(chart, value);
+    const range = formatted(chart, series.low[index]) + " to " + formatted(chart, series.high[index]);
+    return series.style === "band" ? range : formatted(chart, value) + " (" + range + ")";
   }
 
   function tickText(chart, value) {
