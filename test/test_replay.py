@@ -12,7 +12,10 @@ from rosbags.rosbag2 import Reader
 from rosbags.typesys import Stores, get_typestore
 
 from chunk_ppo_ros.agent.stored_run.command import main as store
+from chunk_ppo_ros.config.parameter_file import load_config_file
 from chunk_ppo_ros.core.errors import UserError
+from chunk_ppo_ros.data.episode import Episode
+from chunk_ppo_ros.data.readers import iterate_episodes
 from chunk_ppo_ros.nodes.replay.command import main
 from chunk_ppo_ros.reporting.command import main as report
 from support.recorded_run import NUM_CHUNKS, NUM_UPDATES, RUN, record_run
@@ -69,6 +72,14 @@ def test_a_recording_holds_all_that_a_replay_needs(run: Path) -> None:
     metadata = yaml.safe_load((run / "bag" / "part_0000" / "metadata.yaml").read_text())
     entries = metadata["rosbag2_bagfile_information"]["topics_with_message_count"]
     assert all(entry["topic_metadata"]["offered_qos_profiles"] for entry in entries)
+
+
+def test_imitation_reads_the_recording(run: Path) -> None:
+    config = load_config_file(run / "params.yaml")
+    episodes = [one for one in iterate_episodes(run / "bag", config) if isinstance(one, Episode)]
+    assert sum(len(episode) for episode in episodes) > NUM_UPDATES * NUM_CHUNKS * 4 // 2
+    assert episodes[0].success  # as the operator said
+    assert episodes[0].cameras["cam_high"](0).shape == (32, 32, 3)
 
 
 def test_a_replay_makes_the_transitions_of_the_run_again(run: Path, capsys: pytest.CaptureFixture[str]) -> None:

@@ -74,6 +74,28 @@ def test_a_part_may_be_named_alone_and_one_without_messages_is_removed(tmp_path:
     assert list(tmp_path.iterdir()) == []
 
 
+def test_each_part_begins_with_the_newest_value_of_latched_topics(tmp_path: pathlib.Path) -> None:
+    def profiles(topic: str) -> list[Qos]:
+        return [LATCHED if topic == "/state" else LATCHED._replace(durability=QosDurability.VOLATILE)]
+
+    recorder = BagRecorder(tmp_path, TYPES, part_bytes=400, total_bytes=1 << 40, offered=profiles)
+    for index in range(8):
+        stamp = TYPES.types["builtin_interfaces/msg/Time"](sec=index, nanosec=0)
+        data = bytes(TYPES.serialize_cdr(TYPES.types[HEADER](stamp=stamp, frame_id="x" * 100), HEADER))
+        recorder.write("/state" if index in (1, 2) else "/header", HEADER, 1000 + index, data)
+    recorder.close()
+    found = []
+    for part in sorted(tmp_path.iterdir()):
+        with Reader(part) as reader:
+            messages = [
+                (each.topic, time, TYPES.deserialize_cdr(data, HEADER)) for each, time, data in reader.messages()
+            ]
+        found.append([(topic, time, header.stamp.sec) for topic, time, header in messages])
+    assert found[0] == [("/header", 1000, 0), ("/state", 1001, 1), ("/state", 1002, 2), ("/header", 1003, 3)]
+    assert found[1][:2] == [("/state", 1004, 2), ("/header", 1004, 4)]
+    assert found[2][0][::2] == ("/state", 2)
+
+
 def test_a_recording_that_goes_on_is_left_alone(tmp_path: pathlib.Path) -> None:
     recorder = record(tmp_path, number=15)
     recorder.flush()

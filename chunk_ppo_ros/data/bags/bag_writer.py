@@ -15,7 +15,7 @@ import sys
 from collections.abc import Callable, Iterable, Sequence
 from typing import Any
 
-from rosbags.interfaces import Nodetype, Qos
+from rosbags.interfaces import Nodetype, Qos, QosDurability
 from rosbags.rosbag2 import CompressionFormat, CompressionMode, StoragePlugin, Writer
 from rosbags.rosbag2.storage_mcap import McapWriter
 from rosbags.typesys import Stores, get_types_from_msg, get_typestore
@@ -75,8 +75,13 @@ def _contained(field: Any) -> list[str]:
     return [description] if kind is Nodetype.NAME else []
 
 
+def _is_latched(profile: Qos) -> bool:
+    """Returns whether the last value of a topic is true until the next one."""
+    return profile.durability is QosDurability.TRANSIENT_LOCAL and profile.depth == 1
+
+
 class BagRecorder:
-    """Writes raw CDR messages into the parts of a recording.
+    """Writes raw CDR messages into the parts of a recording. Each part begins with the newest value of latched topics.
 
     Args:
         folder: the folder of the recording. New parts are added to its old parts.
@@ -104,6 +109,7 @@ class BagRecorder:
         self._total_bytes = total_bytes
         self._writer: Writer | None = None
         self._connections: dict[str, Any] = {}
+        self._latched: dict[str, tuple[str, bytes]] = {}  # the newest value of each topic that is a state
         self._written = 0
 
     def write(self, topic: str, type_name: str, timestamp: int, data: bytes) -> None:
@@ -114,13 +120,23 @@ class BagRecorder:
         """
         if self._writer is not None and self._written >= self._part_bytes:
             self._end_part()
+        if self._writer is None:
+            self._open_part()
+            for name, (kind, newest) in dict(self._latched).items():
+                self._write(name, kind, timestamp, newest)
+        self._write(topic, type_name, timestamp, data)
+
+    def _write(self, topic: str, type_name: str, timestamp: int, data: bytes) -> None:
         writer = self._writer or self._open_part()
         if topic not in self._connections:
             self._connections[topic] = writer.add_connection(
                 topic, type_name, typestore=self._types, offered_qos_profiles=self._offered(topic)
             )
-        writer.write(self._connections[topic], timestamp, data)
+        connection = self._connections[topic]
+        writer.write(connection, timestamp, data)
         self._written += len(data)
+        if any(map(_is_latched, connection.ext.offered_qos_profiles)):
+            self._latched[topic] = type_name, data
 
     def flush(self) -> None:
         """Hands what was written to the operating system, so that a process that is killed loses nothing of it.

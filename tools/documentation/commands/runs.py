@@ -120,6 +120,17 @@ RUNS = (
     Run("chunk_ppo export-lerobot runs/g g_lerobot", prints="wrote g_lerobot"),
     Run("chunk_ppo salvage runs/g/bag", prints="cut off"),
     Run("chunk_ppo replay runs/g/bag", prints="transitions"),
+    Run(
+        "chunk_ppo replay runs/g/bag --compare runs/g --output runs/again",
+        prints=r"(\d+) of \1 transitions are equal, byte for byte, to those that",
+    ),
+    Run("chunk_ppo inspect runs/g/bag --config demo", _SIMULATED, prints="prompts"),
+    Run("chunk_ppo norm-stats runs/g/bag --output assets/sim --config demo", _SIMULATED, prints="assets/sim"),
+    Run(
+        "chunk_ppo pretrain --config demo --exp_name again --episodes runs/g/bag",
+        f"{_IMITATION} {_SIMULATED}",
+        prints="wrote checkpoints/again-imitation",
+    ),
     Run("chunk_ppo store list g", prints="journal"),
     Run("chunk_ppo store list NAME", prints="journal"),
     Run("chunk_ppo store verify NAME", prints="journal"),
