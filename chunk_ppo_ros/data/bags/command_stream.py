@@ -1,6 +1,6 @@
 """Reads from a recording what robot_node commanded and when, and which of it belongs to which chunk. It needs no ROS.
 
-recorder_node records the commands of a run in real time. A chunk's own commands are found by their numbers, because
+recorder_node records the commands of a run. A chunk's own commands are found by their numbers, because
 `execution_result` repeats them. Commands between two chunks, in which the robot brakes, belong to none.
 """
 
