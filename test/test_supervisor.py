@@ -66,6 +66,7 @@ PROGRAMS = {
         "import sys, time\nfrom chunk_ppo_ros.runtime.readiness import tell_up\ntell_up()\nprint('up', flush=True)\n"
         "time.sleep(0.2)\nsys.exit(3)"
     ),
+    "arguments": "import sys\nprint(*sys.argv[1:], flush=True)",
     "environment": (
         "import os\nnames = 'ROS_DOMAIN_ID', 'ROS_AUTOMATIC_DISCOVERY_RANGE', 'OWN'\n"
         "print(*(os.environ[name] for name in names))"
@@ -105,6 +106,13 @@ def own_children() -> Callable[[], list[psutil.Process]]:
     """
     before = set(psutil.Process().children(recursive=True))
     return lambda: [one for one in psutil.Process().children(recursive=True) if one not in before and is_alive(one)]
+
+
+def test_every_node_gets_the_namespace_and_the_log_level(make_graph: Callable[..., Graph]) -> None:
+    graph = dataclasses.replace(make_graph("arguments", ends_with="arguments"), namespace="/cell_1", log_level="debug")
+    lines: list[str] = []
+    assert supervisor.Supervisor(graph, domain_id=7, output=lines.append).run() == 0
+    assert any(line.endswith("-p use_sim_time:=false -r __ns:=/cell_1 --log-level debug") for line in lines)
 
 
 def test_it_ends_when_the_last_node_is_done(

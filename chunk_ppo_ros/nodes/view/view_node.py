@@ -40,6 +40,8 @@ LOOK_PERIOD = 0.5
 """The time between two looks whether somebody looks, s of steady time."""
 DRAW_PERIOD = 0.1
 """The shortest time between two drawn images, s of steady time."""
+LARGEST_SHARE = 0.2
+"""The share of the time in which images are drawn. Where drawing is slow, fewer images are drawn."""
 NICENESS = 10
 _PHASES = {getattr(msg.EpisodeState, name): name for name in ("IDLE", "RESETTING", "READY", "RUNNING", "CLOSING")}
 
@@ -125,7 +127,7 @@ class ViewNode(Node):
 
     def _on_image(self, message: Image | CompressedImage) -> None:
         now = time.monotonic()
-        if now - self._drawn_at < DRAW_PERIOD:
+        if now - self._drawn_at < max(DRAW_PERIOD, self._draw_time / LARGEST_SHARE):
             return
         try:
             image = image_from_message(message)
