@@ -16,6 +16,7 @@ IN_PLACE: Mapping[str, str] = {
     "mine/step_20": "mine/step_1",
     "--to step_20": "--to step_1",
     "NAME": "g",
+    "my_reward:travel": "examples.own_reward:travel",
     "DIR": "parity_set",
     "CHECKPOINT": "checkpoints/reach-imitation",
     "runs/mine/bag": "runs/g/bag",
@@ -169,11 +170,12 @@ RUNS = (
         prints="version 1: ",
     ),
     Run(
-        "chunk_ppo train --config demo --exp_name smooth --pretrained_checkpoint_path checkpoints/mine/step_26 "
-        "--jerk_penalty 0.5 --no_wandb",
+        "chunk_ppo train --config demo --exp_name calm --pretrained_checkpoint_path checkpoints/mine/step_26 "
+        "--execution_terms my_reward:travel=-0.02 --total_timesteps 10000 --no_wandb",
         f"{_LITTLE} --total_timesteps 128",
         prints="version 1: ",
     ),
+    Run("chunk_ppo report calm", prints="report.html"),
     Run(
         'make bench ARGS="--only act --runs 50"',
         instead="chunk_ppo bench --only act --runs 2",
