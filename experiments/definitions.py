@@ -6,14 +6,14 @@ This module has data only. A curve is one triple of experiment, variant and seed
 from __future__ import annotations
 
 import dataclasses
-import difflib
 import itertools
-from collections.abc import Iterable, Mapping
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
 from chunk_ppo_ros import config as config_lib
 from chunk_ppo_ros.config import KINEMATIC, PRESETS, TrainConfig
+from chunk_ppo_ros.config.flags.suggestions import did_you_mean
 from chunk_ppo_ros.core.errors import UserError
 
 DEFAULT = "default"
@@ -150,13 +150,9 @@ def curve(name: str, *, variant: str = DEFAULT, seed: int) -> Curve:
 
 def _look_up(kind: str, name: str, known: Mapping[str, Any]) -> Any:
     if name not in known:
-        near = difflib.get_close_matches(name, known, n=3) or list(known)
-        raise UnknownName(f"{kind} must be one of those in experiments/definitions.py, got '{name}'; {_or(near)}?")
+        near = did_you_mean(name, known, otherwise="; python -m experiments run --help lists them")
+        raise UnknownName(f"{kind} must be one of those in experiments/definitions.py, got '{name}'{near}")
     return known[name]
-
-
-def _or(names: Iterable[str]) -> str:
-    return "do you mean " + " or ".join(names)
 
 
 def _with(config: TrainConfig, **sections: Mapping[str, Any]) -> TrainConfig:

@@ -207,6 +207,7 @@ def test_the_command_writes_a_classifier(
     classifier: SuccessClassifier, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
     asked: list[dict[str, int]] = []
+    classifier = dataclasses.replace(classifier, held_out_accuracy=0.95)
 
     def train(episodes: list[Episode], config: TrainConfig, **options: int) -> SuccessClassifier:
         assert episodes == EPISODES
@@ -221,7 +222,12 @@ def test_the_command_writes_a_classifier(
     assert training.main([*arguments, "--num_steps", "1", "--last_steps", "1"]) == 0
     assert asked == [{"num_steps": 1000, "last_steps": 10}, {"num_steps": 1, "last_steps": 1}]
     assert SuccessClassifier.load(output).threshold == classifier.threshold
-    assert f"wrote {output}; use it by reward.sources [classifier]" in capsys.readouterr().out
+    assert "warning" not in capsys.readouterr().out
+    classifier = dataclasses.replace(classifier, held_out_accuracy=0.94)
+    assert training.main(arguments) == 0
+    printed = capsys.readouterr().out
+    assert f"wrote {output}; use it by reward.sources [classifier]" in printed
+    assert "warning: below 95% the policy finds what the classifier takes for success" in printed
     for wrong in (("--num_steps", "0"), ("--last_steps", "0")):
         with pytest.raises(SystemExit):
             training.main([*arguments, *wrong])

@@ -286,8 +286,10 @@ def test_other_demonstrations_make_another_start(tmp_path: Path, monkeypatch: py
 def test_a_variant_changes_what_it_names() -> None:
     curve = definitions.curve("toy", variant="fast", seed=1)
     assert (curve.config.ppo.learning_rate, curve.config.run.seed, curve.label) == (0.5, 1, "toy/fast")
-    with pytest.raises(definitions.UnknownName, match="do you mean fast"):
+    with pytest.raises(definitions.UnknownName, match="did you mean fast"):
         definitions.curve("toy", variant="fats", seed=1)
+    with pytest.raises(definitions.UnknownName, match="got 'xyz'; python -m experiments run --help lists them"):
+        definitions.curve("xyz", seed=1)
 
 
 @pytest.mark.parametrize(("name", "variant"), REAL)

@@ -7,7 +7,7 @@ point of the group `chunk_ppo_ros.episode_readers`.
 from __future__ import annotations
 
 import pathlib
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from typing import Protocol
 
 from chunk_ppo_ros.config import TrainConfig
@@ -68,10 +68,17 @@ Then the readers of this package are asked in this order. The first reader that 
 _BAGS = ("teleop_bag", "rollout_bag")
 
 
-def read_all(paths: Sequence[pathlib.Path], config: TrainConfig) -> list[Episode]:
+def read_all(
+    paths: Sequence[pathlib.Path], config: TrainConfig, *, on_episode: Callable[[], object] = lambda: None
+) -> list[Episode]:
     """Returns all episodes of files and folders, in control steps of `robot.control_rate`.
 
     It prints a line for each episode that is left out, and where episodes of another rate are resampled.
+
+    Args:
+        paths: the files and folders.
+        config: the settings of reading.
+        on_episode: function that is called after each episode.
 
     Raises:
         EpisodesError: where `iterate_episodes` raises it.
@@ -83,6 +90,7 @@ def read_all(paths: Sequence[pathlib.Path], config: TrainConfig) -> list[Episode
             print(found)
         else:
             episodes.append(found)
+            on_episode()
     others = sorted({episode.rate for episode in episodes} - {rate})
     if others:
         names = ", ".join(f"{each:g}" for each in others)

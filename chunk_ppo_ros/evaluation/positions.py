@@ -31,11 +31,11 @@ from chunk_ppo_ros.core.errors import EpisodesError, UserError
 from chunk_ppo_ros.core_jax.arrays import Params
 from chunk_ppo_ros.core_jax.parameter_groups import ACTOR
 from chunk_ppo_ros.data.fingerprint import record_of
-from chunk_ppo_ros.data.readers import read_all
 from chunk_ppo_ros.data.recorded_chunks import RecordedChunks, read_chunks
 from chunk_ppo_ros.evaluation.parity.parity_served import SERVED_SHIFT, generated_states
 from chunk_ppo_ros.evaluation.statistics import mean_interval
 from chunk_ppo_ros.imitation.behavior_cloning import CloningBatch, tokenize
+from chunk_ppo_ros.imitation.reading import read_all
 from chunk_ppo_ros.model.actor_critic import Pi0FASTActorCritic
 from chunk_ppo_ros.model.backbone.layout import make_layout
 from chunk_ppo_ros.model.backbone.pi0_fast import embedding_table

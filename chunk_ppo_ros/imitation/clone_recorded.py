@@ -26,7 +26,6 @@ from chunk_ppo_ros.core_jax.arrays import Params
 from chunk_ppo_ros.core_jax.parameter_groups import ACTOR
 from chunk_ppo_ros.data.episode import Episode, seen_starts
 from chunk_ppo_ros.data.fingerprint import record_of
-from chunk_ppo_ros.data.readers import read_all
 from chunk_ppo_ros.data.recorded_chunks import RecordedChunks, read_chunks
 from chunk_ppo_ros.imitation import behavior_cloning
 from chunk_ppo_ros.imitation.behavior_cloning import CLONING_TEMPERATURE, CloningBatch
@@ -35,6 +34,7 @@ from chunk_ppo_ros.imitation.inspection.first_images import save_first_images
 from chunk_ppo_ros.imitation.measuring.held_out import HeldOut, measure_held_out
 from chunk_ppo_ros.imitation.measuring.imitated_data import ImitatedData
 from chunk_ppo_ros.imitation.norm_stats import check_dims
+from chunk_ppo_ros.imitation.reading import read_all
 from chunk_ppo_ros.imitation.stages import imitation_stage, kept_settings
 from chunk_ppo_ros.model.actor_critic import Pi0FASTActorCritic
 from chunk_ppo_ros.model.checkpoints.atomic_folder import check_is_free

@@ -17,8 +17,8 @@ from chunk_ppo_ros.config.commands.recordings import norm_stats_parser
 from chunk_ppo_ros.core.errors import EpisodesError
 from chunk_ppo_ros.core.folders import check_folder, removed_after_failure
 from chunk_ppo_ros.data.episode import Episode, chunks_at
-from chunk_ppo_ros.data.readers import read_all
 from chunk_ppo_ros.imitation.inspection.before_work import FOR_STATISTICS, check_before
+from chunk_ppo_ros.imitation.reading import read_all
 from chunk_ppo_ros.model.tokenization.aloha_transforms import AlohaTransforms
 from chunk_ppo_ros.model.tokenization.norm_stats_file import FILE
 from chunk_ppo_ros.model.tokenization.normalization import MIN_RANGE, NormStats, Stats

@@ -19,11 +19,14 @@ from chunk_ppo_ros.config.commands.recordings import train_classifier_parser
 from chunk_ppo_ros.core.folders import check_file
 from chunk_ppo_ros.core_jax.arrays import Params
 from chunk_ppo_ros.data.episode import Episode, camera_names
-from chunk_ppo_ros.data.readers import read_all
 from chunk_ppo_ros.imitation.inspection.before_work import FOR_IMAGES, check_before, check_frames
+from chunk_ppo_ros.imitation.reading import read_all
 from chunk_ppo_ros.imitation.success_classifier import ClassifierError, SuccessClassifier, fit, init, logits
 from chunk_ppo_ros.reporting.progress import progress_bar
 from chunk_ppo_ros.robot import aloha
+
+SAFE_ACCURACY = 0.95
+"""The accuracy below which a policy finds what the classifier takes for success; a warning says so."""
 
 HELD_OUT = 0.2
 """The share of the successful and of the other episodes that is held out; at least one of each."""
@@ -215,4 +218,9 @@ def main(arguments: Sequence[str]) -> int:
     classifier = train_classifier(episodes, config, num_steps=parsed.num_steps, last_steps=parsed.last_steps)
     classifier.save(parsed.output)
     print(f"wrote {parsed.output}; use it by reward.sources [classifier] and reward.classifier {parsed.output}")
+    if classifier.held_out_accuracy < SAFE_ACCURACY:
+        print(
+            f"warning: below {SAFE_ACCURACY:.0%} the policy finds what the classifier takes for success; record more "
+            "episodes, and failures that look like a success (docs/rewards.md)"
+        )
     return 0

@@ -18,7 +18,6 @@ from chunk_ppo_ros.core.errors import EpisodesError
 from chunk_ppo_ros.core.folders import check_file
 from chunk_ppo_ros.data.episode import Episode
 from chunk_ppo_ros.data.fingerprint import record_of
-from chunk_ppo_ros.data.readers import read_all
 from chunk_ppo_ros.data.recorded_chunks import read_chunks
 from chunk_ppo_ros.imitation.behavior_cloning import tokenize
 from chunk_ppo_ros.imitation.clone_recorded import leave_out_failures
@@ -27,6 +26,7 @@ from chunk_ppo_ros.imitation.measuring.measure import MeasuredChunks, measure
 from chunk_ppo_ros.imitation.measuring.measurement import Measurement
 from chunk_ppo_ros.imitation.measuring.table import to_table
 from chunk_ppo_ros.imitation.norm_stats import check_dims
+from chunk_ppo_ros.imitation.reading import read_all
 from chunk_ppo_ros.model.checkpoints.checkpoint import Checkpoint
 from chunk_ppo_ros.model.checkpoints.data_contradictions import check_data
 from chunk_ppo_ros.model.tokenization.policy_tokenizer import PolicyTokenizer

@@ -11,6 +11,7 @@ from chunk_ppo_ros.core_jax.arrays import AnyArray, Params
 from chunk_ppo_ros.imitation.behavior_cloning import CLONING_TEMPERATURE, CloningBatch
 from chunk_ppo_ros.model.actor_critic import Pi0FASTActorCritic
 from chunk_ppo_ros.model.tokenization.policy_tokenizer import PolicyTokenizer
+from chunk_ppo_ros.reporting.progress import progress_bar
 
 
 @dataclasses.dataclass(frozen=True)
@@ -63,8 +64,10 @@ def decode_greedily(
         return chunks.action_tokens
 
     tokens = np.zeros(batch.action_tokens.shape, np.int32)
-    for first in range(0, len(batch), batch_size):
-        # The last batch is filled up with first rows, so that all batches have the shape that was compiled.
-        rows = np.arange(first, first + batch_size) % len(batch)
-        tokens[rows] = np.asarray(sample(params, batch.take(rows)))
+    with progress_bar("decoding", unit="chunk", total=len(batch), compiles=True) as bar:
+        for first in range(0, len(batch), batch_size):
+            # The last batch is filled up with first rows, so that all batches have the shape that was compiled.
+            rows = np.arange(first, first + batch_size) % len(batch)
+            tokens[rows] = np.asarray(sample(params, batch.take(rows)))
+            bar.set(min(first + batch_size, len(batch)), len(batch))
     return decode_tokens(tokens, batch.observation.state, tokenizer)

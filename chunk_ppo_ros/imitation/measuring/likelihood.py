@@ -14,6 +14,7 @@ from chunk_ppo_ros.imitation.measuring.coefficient_nats import FastPrefixes, coe
 from chunk_ppo_ros.model.action_log_probs import ActionLogProbs, action_log_probs
 from chunk_ppo_ros.model.actor_critic import Pi0FASTActorCritic
 from chunk_ppo_ros.model.tokenization.policy_tokenizer import PolicyTokenizer
+from chunk_ppo_ros.reporting.progress import progress_bar
 
 NUM_PARTS = 4
 """The number of parts of a chunk's tokens, first to last, whose nats are reported apart."""
@@ -89,13 +90,16 @@ def chunk_nats(
         return action_log_probs(policy, params, part.observation, part.action_tokens, temperature=CLONING_TEMPERATURE)
 
     prefixes, found = FastPrefixes.of(tokenizer.fast.token_bytes), []
-    for first in range(0, len(batch), batch_size):
-        # The last batch is filled up with first rows, so that all batches have the shape that was compiled.
-        rows = np.arange(first, first + batch_size) % len(batch)
-        part = batch.take(rows)
-        scores = jax.device_get(score(params, part))
-        for row in range(min(batch_size, len(batch) - first)):
-            found.append(_nats_of(part, row, ActionLogProbs(scores.fast[row], scores.bar[row]), tokenizer, prefixes))
+    with progress_bar("scoring", unit="chunk", total=len(batch), compiles=True) as bar:
+        for first in range(0, len(batch), batch_size):
+            # The last batch is filled up with first rows, so that all batches have the shape that was compiled.
+            rows = np.arange(first, first + batch_size) % len(batch)
+            part = batch.take(rows)
+            scores = jax.device_get(score(params, part))
+            for row in range(min(batch_size, len(batch) - first)):
+                log_probs = ActionLogProbs(scores.fast[row], scores.bar[row])
+                found.append(_nats_of(part, row, log_probs, tokenizer, prefixes))
+            bar.set(len(found), len(batch))
     nats = _stack(found)
     if not np.all(np.isfinite(nats.token_nats)):
         raise UserError(
