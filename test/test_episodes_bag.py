@@ -7,6 +7,7 @@ import shutil
 
 import numpy as np
 import pytest
+from chunk_ppo_msgs import msg
 
 from chunk_ppo_ros.config import RecordingsConfig, RobotConfig, RunConfig, TrainConfig
 from chunk_ppo_ros.core.errors import EpisodesError
@@ -72,6 +73,18 @@ def test_an_episode_is_a_success_where_one_of_its_chunks_is(folder: pathlib.Path
     recording.outcome(2, 700, episode=1)
     recording.close()
     assert [episode.success for episode in read_episodes(folder, CONFIG)] == [True, False, None]
+
+
+def test_an_episode_is_a_success_that_ended_as_one(folder: pathlib.Path) -> None:
+    """An operator may say so when the outcomes of all chunks are published."""
+    recording = Recording(folder)
+    recording.joints(0, 2000)
+    for number, outcome in enumerate((msg.EpisodeEvent.SUCCESS, msg.EpisodeEvent.FAILURE)):
+        recording.chunk(number, 100 + 300 * number, episode=number)
+        recording.outcome(number, 100 + 300 * number, episode=number)
+        recording.ended(300 + 300 * number, episode=number, outcome=outcome)
+    recording.close()
+    assert [episode.success for episode in read_episodes(folder, CONFIG)] == [True, False]
 
 
 def test_between_joint_states_the_state_is_interpolated(folder: pathlib.Path) -> None:

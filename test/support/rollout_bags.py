@@ -23,6 +23,7 @@ TYPES = {
     "action_chunk": "chunk_ppo_msgs/msg/ActionChunk",
     "execution_result": "chunk_ppo_msgs/msg/ExecutionResult",
     "chunk_outcome": "chunk_ppo_msgs/msg/ChunkOutcome",
+    "episode_event": "chunk_ppo_msgs/msg/EpisodeEvent",
     "follower_left/joint_states": "sensor_msgs/msg/JointState",
     "follower_right/joint_states": "sensor_msgs/msg/JointState",
     "image": "sensor_msgs/msg/CompressedImage",
@@ -98,6 +99,12 @@ class Recording:
         outcome = msg.ChunkOutcome(header=header, run_id="run", sequence_number=number, episode=episode)
         outcome.sender, outcome.success, outcome.reward = self.sender, success, reward
         self._write("chunk_outcome", outcome)
+
+    def ended(self, at_ms: int, *, episode: int = 0, outcome: int = msg.EpisodeEvent.SUCCESS) -> None:
+        """Writes how an episode ended."""
+        event = msg.EpisodeEvent(header=header_of(START + at_ms * MS), run_id="run", sender=self.sender)
+        event.episode, event.event, event.outcome = episode, msg.EpisodeEvent.ENDED, outcome
+        self._write("episode_event", event)
 
     def image(self, camera: str, at_ms: int, gray: int) -> None:
         """Writes an image of a camera of 6x4 pixels."""

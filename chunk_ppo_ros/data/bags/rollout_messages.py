@@ -17,6 +17,7 @@ from chunk_ppo_ros.data.bags.storage.stored import Channel
 from chunk_ppo_ros.data.topic_names import (
     ACTION_CHUNK,
     CHUNK_OUTCOME,
+    EPISODE_EVENT,
     EXECUTION_RESULT,
     FOLLOWER_STATES,
     LEADER_STATES,
@@ -28,6 +29,7 @@ EpisodeKey = tuple[str, str, int]
 
 _SIDES = {topic: side for side, topic in FOLLOWER_STATES.items()}
 _SAME_ANGLE = 1e-9  # rad
+_ENDED_AS_SUCCESS = (2, 1)  # ENDED and SUCCESS of EpisodeEvent.msg
 _REQUIRED = (ACTION_CHUNK, EXECUTION_RESULT, *_SIDES)
 
 
@@ -84,7 +86,7 @@ class Recording:
         chunks: the chunks by their sender and stamp, ns.
         results: the number of executed steps and the end of the last one, s, by sender and stamp of the chunk.
         joints: the times, s, and states [7] of an arm, by its side and by the namespace of its joint states.
-        outcomes: whether each chunk was a success, by episode.
+        outcomes: whether each chunk was a success, by episode, and that the whole episode was one.
         rewards: the reward of each chunk, by its sender and stamp, ns.
         said: sentences about parts that are missing, cut off, or there twice.
         unused: the other topics with their types.
@@ -145,6 +147,9 @@ def _read(reader: Bags, recording: Recording, convention: grippers.GripperConven
             key = message.run_id, message.sender, message.episode
             recording.outcomes.setdefault(key, []).append(bool(message.success))
             recording.rewards[message.sender, stamp] = float(message.reward)
+        elif name == EPISODE_EVENT:
+            if (message.event, message.outcome) == _ENDED_AS_SUCCESS:  # An operator may say so after the last chunk.
+                recording.outcomes.setdefault((message.run_id, message.sender, message.episode), []).append(True)
         else:
             state = _read_state(message, stored, convention)
             arms = recording.joints[_SIDES[name]]
@@ -160,7 +165,9 @@ def _find_topics(reader: Bags, folder: pathlib.Path) -> dict[str, str]:
         EpisodesError: where the bags lack a required topic.
     """
     topics = {each.topic for each in reader.channels}
-    names = {topic: name for topic in topics for name in (*_REQUIRED, CHUNK_OUTCOME) if ends_with(topic, name)}
+    names = {
+        topic: name for topic in topics for name in (*_REQUIRED, CHUNK_OUTCOME, EPISODE_EVENT) if ends_with(topic, name)
+    }
     if set(_REQUIRED) - set(names.values()):
         found = ", ".join(sorted(topics)) or "none"
         raise EpisodesError(

@@ -118,7 +118,7 @@ SHADOW_COMMANDS = {side: Topic(f"robot/{side}/shadow_command", JointTrajectory, 
 """The topics of what robot_node would command in shadow mode. No driver listens to them."""
 
 # reward_node publishes these.
-EPISODE_EVENT = Topic("episode_event", msg.EpisodeEvent, qos.LATCHED, read=qos.LATCHED_SUBSCRIPTION)
+EPISODE_EVENT = Topic(topic_names.EPISODE_EVENT, msg.EpisodeEvent, qos.LATCHED, read=qos.LATCHED_SUBSCRIPTION)
 DISCARDED_EPISODE = Topic("discarded_episode", msg.EpisodeEvent, qos.HISTORY)
 """The topic of the ends of discarded episodes, of which a node that was dead then hears when it is there again."""
 EPISODE_STATE = Topic("episode_state", msg.EpisodeState, qos.LATCHED, read=qos.LATCHED_SUBSCRIPTION)
