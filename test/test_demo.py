@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import dataclasses
 import multiprocessing.pool
+import os
 from pathlib import Path
 from typing import Any
 
@@ -97,8 +98,9 @@ def test_the_graph_trains_the_imitation_and_both_are_measured_on_the_same_starts
 ) -> None:
     start_metrics(stage.config)
     assert demo.demonstrate(stage.config, episodes=4, record=True) == 0
-    ((config, record, _),) = stage.graphs
+    ((config, record, domain),) = stage.graphs
     assert record
+    assert domain == int(os.environ["ROS_DOMAIN_ID"]), "an exported domain is respected"
     assert config.run.on_load_failure == "fail"
     assert Path(config.run.pretrained_checkpoint_path).parent.name == "shown-imitation"
     assert sorted(stage.evaluated) == [("step_0", 4, True), ("step_7", 4, True)]

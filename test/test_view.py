@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import io
 import sys
+import time
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -19,7 +20,7 @@ from chunk_ppo_ros.config import RobotConfig
 from chunk_ppo_ros.core.chunk_origin import ChunkOrigin
 from chunk_ppo_ros.nodes.common.newest_chunk import NewestChunk, chunk_values
 from chunk_ppo_ros.nodes.common.status.diagnostics import hardware_id, key_values
-from chunk_ppo_ros.nodes.view import annotation, chunk_markers
+from chunk_ppo_ros.nodes.view import annotation, chunk_markers, view_node
 from chunk_ppo_ros.nodes.view.annotation import ViewFacts, annotate, facts_lines, to_jpeg, wrapped
 from chunk_ppo_ros.nodes.view.chunk_paths import executed_path, table_points
 from chunk_ppo_ros.nodes.view.view_node import ViewNode
@@ -185,6 +186,21 @@ def test_it_reads_while_somebody_looks_and_then_no_more(graph: Graph) -> None:
     for subscription in looks:
         robot.destroy_subscription(subscription)
     graph.until(lambda: set(listened(robot).values()) == {0})
+
+
+def test_where_drawing_is_slow_fewer_images_are_drawn(graph: Graph, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Drawing takes 0.3 s here, so that 1.5 s pass from one image to the next."""
+    drawn: list[float] = []
+
+    def slow(image: np.ndarray, facts: ViewFacts) -> Image.Image:
+        drawn.append(time.monotonic())
+        time.sleep(0.3)
+        return annotate(image, facts)
+
+    monkeypatch.setattr(view_node, "annotate", slow)
+    graph.peer.look()  # type: ignore[attr-defined]
+    graph.until(lambda: len(drawn) >= 3)
+    assert min(np.diff(drawn)) >= 0.3 / view_node.LARGEST_SHARE
 
 
 def test_without_visualization_msgs_it_draws_images_and_says_what_is_missing(

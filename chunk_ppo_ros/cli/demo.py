@@ -29,7 +29,7 @@ from chunk_ppo_ros.reporting.metrics_log import MetricsLog
 from chunk_ppo_ros.reporting.page.page import PAGE_NAME, VIDEOS
 from chunk_ppo_ros.reporting.report import write_report
 from chunk_ppo_ros.runtime.description import LOGS
-from chunk_ppo_ros.runtime.graph import describe, network_environment
+from chunk_ppo_ros.runtime.graph import describe, network_environment, wanted_domain
 from chunk_ppo_ros.runtime.process_pool import worker_pool
 from chunk_ppo_ros.runtime.ros_domain import claim_domain
 from chunk_ppo_ros.runtime.supervisor import Supervisor
@@ -66,7 +66,7 @@ def demonstrate(config: TrainConfig, *, episodes: int, record: bool) -> int:
 
 
 def _train_over_ros(config: TrainConfig, *, record: bool) -> None:
-    with claim_domain() as domain_id:
+    with claim_domain(wanted_domain(None, config)) as domain_id:
         print(f"set ROS_DOMAIN_ID={domain_id} ROS_AUTOMATIC_DISCOVERY_RANGE=LOCALHOST to see the topics", flush=True)
         environment = network_environment(discovery="localhost")
         status = Supervisor(describe(config, record=record), domain_id=domain_id, environment=environment).run()
