@@ -80,7 +80,7 @@ def records(run: Path, kind: str) -> list[dict[str, float]]:
 
 def recorded(run: Path, topic: str) -> list[Any]:
     """Returns the messages of a topic that were recorded, in the order in which they arrived."""
-    folders = sorted((run / "runs" / "debug" / "bag").iterdir())
+    folders = sorted((run / "runs" / "debug" / "bag").glob("part_*"))
     kind = next(each for each in topics.RECORDED if each.name == topic).type_name
     store, found = load_types([kind]), []
     for folder in folders:
