@@ -219,6 +219,22 @@ def test_one_gradient_step_of_imitation_which_would_change_nothing_is_refused(
     assert "bc_steps must be within 2" in (text := capsys.readouterr().err) or "bc_steps must be at least 2" in text
 
 
+def test_a_parameter_file_that_is_no_yaml_is_one_line(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    file = tmp_path / "robot.yaml"
+    file.write_text("a: [b\n")
+    with pytest.raises(SystemExit, match="2"):
+        main(["graph", "--params_file", str(file)])
+    line, usage = capsys.readouterr().err.splitlines()
+    assert line.startswith(f"chunk_ppo graph: {file}: while parsing a flow sequence")
+    assert usage.startswith("usage: ")
+
+
+def test_a_task_is_not_checked_by_less_than_one_episode(capsys: pytest.CaptureFixture[str]) -> None:
+    with pytest.raises(SystemExit, match="2"):
+        main(["check-task", "reach", "--episodes", "0"])
+    assert "--episodes must be at least 1, got 0" in capsys.readouterr().err
+
+
 LONG_PROMPT = " ".join(["bring both hands to the red ball"] * 8)
 
 

@@ -93,7 +93,7 @@ def load_config_file(
         values, old = carry_over(nest(flatten(_parameters(content))), dtype=(base or TrainConfig()).model.dtype)
         config = config_lib.from_dict(TrainConfig, values, base=base)
     except (ValueError, yaml.YAMLError) as error:
-        raise ValueError(f"{path}: {error}") from error
+        raise ValueError(f"{path}: {' '.join(str(error).split())}") from error  # in one line
     for name in old:
         report(notice(name, source=str(path)))
     return config

@@ -64,6 +64,8 @@ def main(arguments: Sequence[str] | None = None) -> int:
     config = dataclasses.replace(config, env=dataclasses.replace(config.env, task=given.checked))
     if config.env.simulator not in MAKERS:
         parser.error(f"--simulator must be {' or '.join(MAKERS)}, got {config.env.simulator}")
+    if given.episodes < 1:
+        parser.error(f"--episodes must be at least 1, got {given.episodes}")
     config, note = _with_simulator(config)
     findings = check(config, episodes=given.episodes)
     if note is not None:
