@@ -22,7 +22,7 @@ FOLDERS = (
 )
 NAMED = re.compile(r"(?<![\w/.*<~-])((?:[\w.-]+/)*[\w-]+\.(?:py|yaml|sh))\b")
 NOT_OURS = {"metadata.yaml", "my_reward.py", "my_robot.yaml", "params.yaml", "p.yaml", "tokenizer.py", "xs_sdk_sim.py"}
-NOT_OURS |= {"runs/g/params.yaml"}
+NOT_OURS |= {"runs/g/params.yaml", "runs/mine/params.yaml"}
 """These files are written by programs or by the reader, belong to a bag, or are of openpi or of Interbotix."""
 
 TEXTS = [

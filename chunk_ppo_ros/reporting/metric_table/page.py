@@ -17,7 +17,7 @@ and, in the ROS graph, to the topic `training_metrics`, under the same names. [r
 looks at them. A value that is not finite is null in the file. Beside the metrics each record
 has `kind`, `time` (seconds since 1970), `num_chunks` and `num_steps` (chunks and control steps trained on so far) and
 `policy_version`. On the topic all of them are in the array `metrics`, and twenty curves that people watch are fields
-beside it (`ros2 topic echo /training_metrics --field policy_loss`). The unit 1 stands for a number without a unit.
+beside it (`chunk_ppo topic echo /training_metrics --field policy_loss`). The unit 1 stands for a number without a unit.
 The unit "share" stands for a number within 0..1.
 
 This page is made from `chunk_ppo_ros/reporting/metric_table/`; do not edit it by hand, but run
