@@ -66,7 +66,7 @@ def test_a_run_whose_transitions_wait_is_refused_in_one_line(
     journal.close()
     config = small_policy.configure(tmp_path)
     places = ["--run_dir", config.run.run_dir, "--checkpoint_root", config.run.checkpoint_root]
-    with pytest.raises(UserError, match="2 transitions wait for an update in .*journal; go on by the command graph"):
+    with pytest.raises(UserError, match="2 transitions wait for an update in .*store; go on by the command graph"):
         train.main(["--config", "debug", "--no_wandb", "--resume", *places])
     journal = journal_of(tmp_path, learner)
     assert journal.waiting() == ((ROBOT, 0), (ROBOT, 1))
@@ -78,6 +78,27 @@ def test_transitions_of_an_earlier_release_count_too(tmp_path: Path, learner: Le
     folder.mkdir(parents=True)
     (folder / "3.cdr").touch()
     with pytest.raises(UserError, match="1 transition waits for an update"):
+        first_number(tmp_path)
+
+
+def test_transitions_that_no_trainer_has_answered_count_too(tmp_path: Path, learner: Learner) -> None:
+    journal = journal_of(tmp_path, learner)
+    store(journal, 3, left_out=True)
+    journal.close()
+    outcome, transition, answer = 1, 3, 3 + 128
+    of_reward_node = Store(stores(tmp_path) / "reward", name="reward", run_id=learner.run_id)
+    of_reward_node.open()
+    of_reward_node.append([Entry(kind, ROBOT, 2, b"answered") for kind in (outcome, transition, answer)])
+    of_reward_node.append([Entry(transition, ROBOT, 3, b"answered, but a power cut has lost it")])
+    of_reward_node.append([Entry(kind, ROBOT, 4, b"discarded") for kind in (outcome, transition, outcome)])
+    assert first_number(tmp_path) == 4
+    of_reward_node.append([Entry(transition, ROBOT, 5, b"it waits")])
+    with pytest.raises(UserError, match="1 transition waits for an update in .*store; go on by the command graph"):
+        first_number(tmp_path)
+    of_reward_node.begin_run("another")
+    of_reward_node.append([Entry(answer, ROBOT, 5, b"of another run")])
+    of_reward_node.close()
+    with pytest.raises(UserError, match="1 transition waits"):
         first_number(tmp_path)
 
 

@@ -7,11 +7,12 @@ never be trained on, and chunks with the same numbers as theirs would count as t
 from __future__ import annotations
 
 import contextlib
-from collections.abc import Iterator
+from collections.abc import Iterator, Set
 from pathlib import Path
 
 from chunk_ppo_ros.agent.run_start.starting_checkpoint import StartingCheckpoint
 from chunk_ppo_ros.config import RunConfig
+from chunk_ppo_ros.core.consumption.chunk_ranges import ChunkKey
 from chunk_ppo_ros.core.consumption.consumed import Consumed
 from chunk_ppo_ros.core.errors import UserError
 from chunk_ppo_ros.core.types import DEFAULT_SENDER
@@ -21,6 +22,8 @@ from chunk_ppo_ros.data.store import read_store
 
 _CHUNK, _PROGRESS = 1, 3
 """The kinds of records in store/policy that have the number of a chunk, and that of the next one (docs/store.md)."""
+_OUTCOME, _TRANSITION, _ANSWER = 1, 3, 3 + 128
+"""The kinds of records in store/reward: how a chunk ended, its transition, and trainer_node's answer to it."""
 _GAP = 1000
 """The numbers that are left out where records of policy_node are damaged."""
 
@@ -50,21 +53,43 @@ def held_journal(run: RunConfig, start: StartingCheckpoint) -> Iterator[int]:
     journal.open()
     try:
         journal.begin_run(run_id, consumed)
-        _check_nothing_waits(run, journal, consumed)
+        _check_nothing_waits(
+            run, {*journal.waiting(), *_unanswered(stores / "reward", journal), *_earlier(run, consumed)}
+        )
         yield max(journal.next_sequence_number(DEFAULT_SENDER), _next_of_policy(stores / "policy", run_id))
     finally:
         journal.close()
 
 
-def _check_nothing_waits(run: RunConfig, journal: RolloutJournal, consumed: Consumed) -> None:
-    waiting = {*journal.waiting(), *(key for key in earlier_transitions(run.folder) if key not in consumed.chunks)}
+def _check_nothing_waits(run: RunConfig, waiting: Set[ChunkKey]) -> None:
     if waiting:
         which = "1 transition waits" if len(waiting) == 1 else f"{len(waiting)} transitions wait"
         raise UserError(
             f"the command train must not take over a run whose graph has chunks left, but {which} for an update in "
-            f"{journal.folder}; go on by the command graph with --resume, or move {run.folder / 'store'} away and "
-            "lose them"
+            f"{run.folder / 'store'}; go on by the command graph with --resume, or move that folder away and lose them"
         )
+
+
+def _earlier(run: RunConfig, consumed: Consumed) -> set[ChunkKey]:
+    """Returns the transitions that an earlier release has stored and no update took."""
+    return {key for key in earlier_transitions(run.folder) if key not in consumed.chunks}
+
+
+def _unanswered(folder: Path, journal: RolloutJournal) -> set[ChunkKey]:
+    """Returns the transitions that reward_node has stored and no trainer has taken, because none was there.
+
+    A transition that is followed by another outcome was withdrawn.
+    """
+    waiting: set[ChunkKey] = set()
+    for place in read_store(folder, check_payloads=False).records:
+        key = (place.key.sender, place.key.number)
+        if not place.may_be_of(journal.run_id):
+            continue
+        if place.key.kind == _TRANSITION:
+            waiting.add(key)
+        elif place.key.kind in (_OUTCOME, _ANSWER):
+            waiting.discard(key)
+    return {key for key in waiting if not journal.has(key)}
 
 
 def _next_of_policy(folder: Path, run_id: str) -> int:
