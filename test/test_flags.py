@@ -134,6 +134,13 @@ def test_an_error_comes_first_and_the_usage_is_one_line(
     assert lines[1:] == ["usage: command PLACE --output OUTPUT [flags]; --help lists the flags"]
 
 
+def test_the_usage_says_which_arguments_may_be_left_out() -> None:
+    parser = flags.FlagParser(prog="command", description=None)
+    for name, nargs in (("one", None), ("maybe", "?"), ("some", "+"), ("any", "*")):
+        parser.add_argument(name, nargs=nargs)
+    assert parser.short_usage() == "command ONE [MAYBE] SOME [SOME ...] [ANY ...] [flags]; --help lists the flags"
+
+
 def test_the_preset_is_said_with_what_it_is_for() -> None:
     parsed = make_parser().parse_args(["here", "--output", "there"])
     assert flags.preset_line(parsed).startswith("preset debug (--config): a smoke test")

@@ -120,7 +120,8 @@ class FlagParser(argparse.ArgumentParser):
         for action in self._actions:
             name = action.metavar if isinstance(action.metavar, str) else action.dest.upper()
             if not action.option_strings:
-                needed.append({"+": f"{name} [{name} ...]", "?": f"[{name}]"}.get(str(action.nargs), name))
+                forms = {"+": f"{name} [{name} ...]", "*": f"[{name} ...]", "?": f"[{name}]"}
+                needed.append(forms.get(str(action.nargs), name))
             elif action.required:
                 needed.append(f"{action.option_strings[0]} {name}")
         return " ".join([self.prog, *needed, "[flags]; --help lists the flags"])
