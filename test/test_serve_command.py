@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import dataclasses
 import re
 import signal
 import subprocess
@@ -15,6 +16,7 @@ import pytest
 
 from chunk_ppo_ros.__main__ import main
 from chunk_ppo_ros.agent.actor import Actor
+from chunk_ppo_ros.agent.serving.default_prompt import default_prompt
 from chunk_ppo_ros.config.entries.cameras import ROBOT_CAMERAS
 from chunk_ppo_ros.core.types import Observation
 from chunk_ppo_ros.model.checkpoints.checkpoint import Checkpoint
@@ -86,6 +88,17 @@ def test_a_checkpoint_is_served_as_its_actor_acts(checkpoint: Path, tmp_path: Pa
     )
     np.testing.assert_allclose(answer["actions"], chunk.actions, atol=1e-5)
     assert answer["policy_version"] == 7 and answer["log_prob"] == pytest.approx(chunk.log_prob, abs=1e-3)
+
+
+def test_only_a_policy_that_knows_one_prompt_has_a_default(checkpoint: Path, tmp_path: Path) -> None:
+    own, foreign = Checkpoint.open(checkpoint), Checkpoint.open(small_policy.save_openpi(tmp_path / "openpi"))
+    config = small_policy.configure(tmp_path)
+    assert default_prompt(config, own, is_given=False) == "reach both balls"
+    assert default_prompt(config, foreign, is_given=False) == ""
+    told = dataclasses.replace(config, run=dataclasses.replace(config.run, prompt="wave"))
+    assert default_prompt(told, foreign, is_given=True) == "wave"
+    several = dataclasses.replace(config, episode=dataclasses.replace(config.episode, prompts=("wave", "reach")))
+    assert default_prompt(several, own, is_given=True) == ""
 
 
 @pytest.mark.parametrize(

@@ -17,6 +17,7 @@ from collections.abc import Sequence
 from chunk_ppo_ros import __version__
 from chunk_ppo_ros.agent.actor import Actor
 from chunk_ppo_ros.agent.run_start.checkpoint_settings import config_for_measuring, print_history
+from chunk_ppo_ros.agent.serving.default_prompt import default_prompt
 from chunk_ppo_ros.agent.serving.requests import RequestForm
 from chunk_ppo_ros.agent.serving.served_policy import ServedPolicy
 from chunk_ppo_ros.agent.serving.server import PolicyServer
@@ -26,7 +27,6 @@ from chunk_ppo_ros.config.deploy import GREEDY
 from chunk_ppo_ros.core.prompts.quotation import quoted
 from chunk_ppo_ros.model.checkpoints.checkpoint import Checkpoint
 from chunk_ppo_ros.robot import aloha
-from chunk_ppo_ros.sim.tasks.registry import prompts_of
 
 CLIENT_HORIZON = 25
 """The number of steps that openpi's ALOHA client executes of a chunk unless --action_horizon says otherwise."""
@@ -44,7 +44,7 @@ def main(arguments: Sequence[str]) -> int:
     greedy = config.deploy.decoding == GREEDY
     actor = Actor(config, checkpoint, policy_version=checkpoint.policy_version, greedy=greedy)
     _compile(actor)
-    form = RequestForm(config.model.cameras, config.model.image_size, _default_prompt(parsed, checkpoint, config))
+    form = RequestForm(config.model.cameras, config.model.image_size, _prompt(parsed, checkpoint, config))
     policy = ServedPolicy(actor, form, _say)
     server = PolicyServer(policy.answer, metadata=_metadata(checkpoint, config, form), report=_say)
     _describe(checkpoint, config, form)
@@ -76,17 +76,8 @@ def _compile(actor: Actor) -> None:
     _say(f"compiled in {time.monotonic() - begin:.1f} s")
 
 
-def _default_prompt(parsed: argparse.Namespace, checkpoint: Checkpoint, config: TrainConfig) -> str:
-    """Returns the prompt of requests without one, or an empty text where nothing says which one is meant.
-
-    A checkpoint that does not record its run must not get the prompt of the preset's task.
-    """
-    stored = checkpoint.settings.values
-    is_told = (
-        parsed.prompt or parsed.prompts or parsed.config_is_given or "run.prompt" in stored or "env.task" in stored
-    )
-    prompts = prompts_of(config)
-    return prompts[0].text if is_told and len(prompts) == 1 else ""
+def _prompt(parsed: argparse.Namespace, checkpoint: Checkpoint, config: TrainConfig) -> str:
+    return default_prompt(config, checkpoint, is_given=bool(parsed.prompt or parsed.prompts or parsed.config_is_given))
 
 
 def _metadata(checkpoint: Checkpoint, config: TrainConfig, form: RequestForm) -> dict[str, object]:
