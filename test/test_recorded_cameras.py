@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import pathlib
+from collections.abc import Sequence
 
 import pytest
 
@@ -16,9 +17,17 @@ CAMERAS = ("cam_high", "cam_left_wrist", "cam_right_wrist")
 
 
 def record(
-    folder: pathlib.Path, times_ms: list[int], *, cameras: tuple[str, ...] = CAMERAS, robots: tuple[str, ...] = ("",)
+    folder: pathlib.Path,
+    times_ms: list[int],
+    *,
+    cameras: tuple[str, ...] = CAMERAS,
+    robots: tuple[str, ...] = ("",),
+    left_ms: Sequence[int] = (),
 ) -> pathlib.Path:
-    """Writes a recording of two chunks from 0 to 80 and from 200 to 280 ms, and images at given times."""
+    """Writes a recording of two chunks from 0 to 80 and from 200 to 280 ms, and images at given times.
+
+    The left wrist camera sends more images at times of its own.
+    """
     recording = Recording(folder)
     recording.joints(0, 300)
     for number in range(2):
@@ -28,6 +37,8 @@ def record(
         for camera in cameras:
             for time in times_ms:
                 recording.image(camera, time, 50 * CAMERAS.index(camera) + time // 10)
+        for time in left_ms:
+            recording.image("cam_left_wrist", time, 99)
     recording.close()
     return folder
 
@@ -47,6 +58,13 @@ def test_each_step_has_the_newest_image_of_each_camera(tmp_path: pathlib.Path) -
     assert grays(episode, "cam_right_wrist") == [100, 100, 103, 106, 119, 122, 122, 122]
     assert episode.image_steps is not None and episode.image_steps.tolist() == [0, 2, 3, 4, 5]
     assert episode.cameras["cam_high"](0).shape == (4, 6, 3)
+
+
+def test_a_step_is_new_where_one_camera_has_sent_an_image(tmp_path: pathlib.Path) -> None:
+    (episode,) = read(record(tmp_path / "bag", [0, 190], left_ms=[15]))
+    assert isinstance(episode, Episode) and episode.image_steps is not None
+    assert episode.image_steps.tolist() == [0, 1, H]
+    assert grays(episode, "cam_left_wrist")[:2] == [50, 99] and grays(episode, "cam_high")[:2] == [0, 0]
 
 
 def test_a_reader_that_is_not_asked_for_them_has_what_the_policy_saw(tmp_path: pathlib.Path) -> None:

@@ -25,6 +25,7 @@ from chunk_ppo_ros.data.readers import read_episodes
 from chunk_ppo_ros.data.rollout_journal import RolloutJournal
 from chunk_ppo_ros.data.stored_episodes import read_stored_episodes
 from support.recordings import write_hdf5
+from support.rollout_bags import Recording
 from support.wire_transitions import make_transition, to_message
 
 CAMERAS = ("cam_high", "cam_left_wrist", "cam_right_wrist")
@@ -134,6 +135,26 @@ def test_a_run_is_exported_from_its_store_with_what_was_measured(
     np.testing.assert_array_equal(found.cameras["cam_high"](K + 3), written.cameras["cam_high"](K))
     rows = parquet.read_table(tmp_path / "set" / "data").to_pydict()
     assert np.flatnonzero(rows["observation.measured"]).tolist() == [0, K]
+
+
+@pytest.mark.parametrize("source", ["runs/mine", "runs/mine/bag"])
+def test_a_run_that_was_recorded_is_exported_from_its_bag(
+    source: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """recorder_node writes the parameters of the run into the folder of the bag too."""
+    monkeypatch.chdir(tmp_path)
+    store(Path("runs/mine"), [transition(0, 0, ends=True)])
+    recording = Recording(Path("runs/mine/bag"))
+    recording.joints(0, 100)
+    recording.chunk(0, 0)
+    recording.outcome(0, 0, reward=2.0)
+    recording.close()
+    for folder in ("runs/mine", "runs/mine/bag"):
+        Path(folder, "params.yaml").write_text("/**:\n  ros__parameters: {}\n")
+    assert main(["export-lerobot", source, "set", "--images", "png"]) == 0
+    assert capsys.readouterr().out.startswith("reading runs/mine/bag; cameras and rates are those of runs/mine/")
+    rows = parquet.read_table("set/data").to_pydict()
+    assert rows["next.reward"] == [0.0, 0.0, 0.0, 2.0]
 
 
 def test_any_recording_is_exported(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:

@@ -57,7 +57,7 @@ class Source:
                 "which does not exist; check the path"
             )
         parameters = next((each for each in (path / PARAMETERS, path.parent / PARAMETERS) if each.is_file()), None)
-        if (path / STORES).is_dir() or (path / PARAMETERS).is_file():
+        if _is_run(path):
             has_bag, has_store = (path / BAG).is_dir(), (path / STORES / JOURNAL).is_dir()
             if has_bag and not from_store:
                 return cls(path / BAG, is_store=False, parameters=parameters)
@@ -84,6 +84,13 @@ class Source:
             cameras=camera_names(config),
             prompt=config.run.prompt,
         )
+
+
+def _is_run(path: Path) -> bool:
+    """Returns whether a folder is that of a run. A bag of a run has the parameters of the run too."""
+    if any((path / name).is_dir() for name in (STORES, BAG)):
+        return True
+    return (path / PARAMETERS).is_file() and not RolloutBagReader().recognizes(path)
 
 
 def main(arguments: Sequence[str]) -> int:
