@@ -14,6 +14,7 @@ import signal
 import subprocess
 import sys
 import time
+from collections.abc import Iterator
 
 import pytest
 
@@ -29,6 +30,7 @@ pytestmark = [
         reason="ros2launch must be installed, which the ROS wheels lack; test with a ROS from apt sourced",
     ),
 ]
+PATIENCE = 300.0  # s; a busy machine compiles for minutes
 ROS2 = "import sys; from ros2cli.cli import main; sys.exit(main())"
 
 
@@ -43,7 +45,7 @@ class Launched:
     def text(self) -> str:
         return self.log.read_text(encoding="utf-8", errors="replace")
 
-    def until(self, pattern: str, *, timeout: float = 120.0) -> re.Match[str]:
+    def until(self, pattern: str, *, timeout: float = PATIENCE) -> re.Match[str]:
         """Returns the first match in the output, and fails where there is none in time."""
         end = time.monotonic() + timeout
         while (found := re.search(pattern, self.text)) is None:
@@ -51,7 +53,7 @@ class Launched:
             time.sleep(0.1)
         return found
 
-    def ended(self, *, timeout: float = 60.0) -> int:
+    def ended(self, *, timeout: float = PATIENCE) -> int:
         """Returns the exit code when the process has ended."""
         return self.process.wait(timeout)
 
@@ -61,6 +63,7 @@ class Prefix:
 
     def __init__(self, folder: pathlib.Path) -> None:
         self.folder = folder
+        self._launched: list[subprocess.Popen[bytes]] = []
         share, self.settings = folder / "share" / "chunk_ppo_ros", folder / "debug.yaml"
         index = folder / "share" / "ament_index" / "resource_index" / "packages" / "chunk_ppo_ros"
         for source, at in ((ROOT / "package.xml", share / "package.xml"), (ROOT / "resource" / "chunk_ppo_ros", index)):
@@ -98,19 +101,33 @@ class Prefix:
                 },
                 start_new_session=True,
             )
+        self._launched.append(process)
         return Launched(process, log)
+
+    def stop(self) -> None:
+        """Ends what a failed test has left running, because the next one runs in the same domain."""
+        for process in self._launched:
+            if process.poll() is None:
+                process.send_signal(signal.SIGINT)
+                process.wait(PATIENCE)
 
 
 @pytest.fixture(scope="module")
-def prefix(tmp_path_factory: pytest.TempPathFactory) -> Prefix:
+def installed(tmp_path_factory: pytest.TempPathFactory) -> Prefix:
     return Prefix(tmp_path_factory.mktemp("prefix"))
+
+
+@pytest.fixture
+def prefix(installed: Prefix) -> Iterator[Prefix]:
+    yield installed
+    installed.stop()
 
 
 def test_a_run_ends_with_exit_code_0_in_the_domain_that_is_exported(prefix: Prefix) -> None:
     run = prefix.launch("whole", "total_timesteps:=128", "namespace:=cell_1", "record:=true", "log_level:=debug")
     domain = os.environ["ROS_DOMAIN_ID"]
     run.until(rf"ROS_DOMAIN_ID={domain}, parameters in {prefix.folder}/runs/whole/params.yaml")
-    assert run.ended(timeout=180.0) == 0, run.text
+    assert run.ended() == 0, run.text
     assert "[cell_1.trainer_node]: training has reached its end" in run.text
     assert re.findall(r"process\[(\w+)-\d+\] was required", run.text) == ["trainer_node"]
     assert "DEBUG" in run.text
