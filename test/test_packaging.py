@@ -13,6 +13,7 @@ from pathlib import Path
 import pytest
 
 import chunk_ppo_ros
+from chunk_ppo_ros.config.flags import PROGRAM
 from chunk_ppo_ros.runtime.description import NODES
 
 ROOT = Path(__file__).resolve().parent.parent
@@ -216,6 +217,14 @@ def test_opengl_is_installed_until_a_backend_renders(monkeypatch: pytest.MonkeyP
     )
     assert system_packages.ensure_rendering(Path(sys.executable)) == "osmesa"
     assert installed == [*system_packages.GL_BACKENDS["egl"], "libosmesa6"]
+
+
+def test_the_program_has_one_name_in_all_places_that_install_it() -> None:
+    """setup.py and set-up run before the package can be imported, so that they spell the name themselves."""
+    assert setup_environment.PROGRAM == PROGRAM
+    text = (ROOT / "setup.py").read_text(encoding="utf-8")
+    assert f'PROGRAMS = ("{PROGRAM}", NAME)' in text
+    assert '*(f"{program} = {NAME}.__main__:run" for program in PROGRAMS)' in text
 
 
 def test_a_set_up_step_runs_when_its_key_changes_and_only_then(
