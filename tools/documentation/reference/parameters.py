@@ -57,7 +57,7 @@ def _entry(name: str, section: type, field: dataclasses.Field[Any]) -> str:
     facts += ["can be changed while the node runs"] * bool(field.metadata["adjustable"])
     typical = TYPICAL.get(f"{name}.{field.name}")
     parts = [f"## `{name}.{field.name}`", _sentence(field.metadata["help"]), " · ".join(facts)]
-    return "\n\n".join([*parts, *([f"*When to change it:* {typical}"] if typical else [])]) + "\n"
+    return "\n\n".join([*parts, *([f"*Typical:* {typical}"] if typical else [])]) + "\n"
 
 
 def _sentence(text: str) -> str:
