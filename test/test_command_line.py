@@ -112,6 +112,7 @@ def test_a_service_is_called_with_or_without_its_type(referee: Referee) -> None:
             ["topic", "echo", "/episode_stat"],
             "must be in ROS domain .* got none within 10 s; did you mean /episode_state?",
         ),
+        (["topic"], "topic: action must be given, got nothing"),
         (["topic", "echo"], "echo needs the name of a topic"),
         (["topic", "pub", "/human_feedback"], "pub needs a type, and its fields in one text"),
         (

@@ -47,6 +47,8 @@ def test_an_unknown_name_lists_what_there_is_and_what_is_near() -> None:
         parts().get("sqare_root")
     with pytest.raises(RegistryError, match=rf"got 'z'; install the package that has it .* of the group {GROUP}"):
         parts().get("z")
+    with pytest.raises(RegistryError, match=r"own is named with its module, such as own\.halves:MyPart;"):
+        parts().get("own.halves")
 
 
 def test_a_name_that_two_packages_give_is_refused(tmp_path: pathlib.Path, monkeypatch: pytest.MonkeyPatch) -> None:

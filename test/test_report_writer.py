@@ -166,6 +166,10 @@ def test_the_command_names_the_runs_that_are_there(
     monkeypatch.chdir(run_dir.parents[1])
     assert main(["report", "yours"]) == 2
     assert "got 'yours'; the runs here are mine" in capsys.readouterr().err
+    monkeypatch.chdir(run_dir.parent)
+    assert main(["report", "yours"]) == 2
+    assert "the runs here are none; start the command in the folder that has runs/" in capsys.readouterr().err
+    monkeypatch.chdir(run_dir.parents[1])
     (run_dir / "metrics.jsonl").write_text('{"kind": "update"}\n')
     assert main(["report", "mine"]) == 2
     assert "no report can be made from runs/mine: " in capsys.readouterr().err

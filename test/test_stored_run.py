@@ -265,6 +265,8 @@ def test_a_run_without_stores_is_refused_with_those_that_have_some(tmp_path: Pat
     Store(tmp_path / "mine" / "store" / "journal", name="journal").open()
     with pytest.raises(UserError, match="got 'other'; the runs here are mine"):
         RunFolders.find("other", runs=tmp_path)
+    with pytest.raises(UserError, match="the runs here are none; start the command in the folder that has runs/"):
+        RunFolders.find("other", runs=tmp_path / "mine")
     assert RunFolders.find("mine", runs=tmp_path).folder == tmp_path / "mine"
 
 

@@ -142,9 +142,11 @@ class Registry(Generic[PartT]):
         names = self.names()
         near = difflib.get_close_matches(name, names, n=3)
         hint = f"did you mean {' or '.join(near)}?" if near else "install the package that has it"
+        module = name if "." in name else "my_module"
         return (
-            f"{self.what} must be one of {', '.join(names) or 'none'}, got {name!r}; {hint} (your own part is named by "
-            f"module:attribute; other packages add names by entry points of the group {self.group})"
+            f"{self.what} must be one of {', '.join(names) or 'none'}, got {name!r}; {hint} (a part of your own is "
+            f"named with its module, such as {module}:MyPart; other packages add names by entry points of the group "
+            f"{self.group})"
         )
 
 

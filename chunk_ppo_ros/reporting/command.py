@@ -30,7 +30,7 @@ def find_run(name: str, *, runs: Path = Path("runs")) -> Path:
     existing = sorted(path.parent.name for path in runs.glob(f"*/{FILE_NAME}"))
     raise ReportError(
         f"a run must be a folder with {FILE_NAME}, or the name of one below {runs}/, got '{name}'; "
-        f"the runs here are {', '.join(existing) or 'none yet'}"
+        f"the runs here are {', '.join(existing) or 'none; start the command in the folder that has runs/'}"
     )
 
 

@@ -52,7 +52,7 @@ class RunFolders:
         existing = sorted(path.parent.name for path in runs.glob(f"*/{STORES}"))
         raise UserError(
             f"a run must be a folder with stores, or the name of one below {runs}/, got '{name}'; the runs here are "
-            f"{', '.join(existing) or 'none yet'}"
+            f"{', '.join(existing) or 'none; start the command in the folder that has runs/'}"
         )
 
     def stores(self) -> list[Path]:

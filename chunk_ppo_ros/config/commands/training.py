@@ -71,7 +71,7 @@ def pretrain_parser() -> FlagParser:
         examples=(
             (
                 command_line("pretrain --config demo --exp_name mine"),
-                "imitates the simulator's scripted demonstrations, in about four minutes on two cores",
+                "imitates the simulator's scripted demonstrations, in about three minutes on two cores",
             ),
             (
                 command_line("pretrain --exp_name cup --episodes recordings/cup --prompt 'lift the cup'"),

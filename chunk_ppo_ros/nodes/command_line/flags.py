@@ -29,7 +29,11 @@ def topic_parser() -> FlagParser:
     parser.add_argument("action", choices=TOPIC_ACTIONS, help="what to do: list, echo, hz or pub")
     parser.add_argument("name", nargs="?", default="", help="the topic, such as /episode_state; for all but list")
     parser.add_argument(
-        "message", nargs="*", metavar="TYPE FIELDS", help="for pub: std_msgs/msg/Float32 '{data: 1.0}', for example"
+        "message",
+        nargs="*",
+        default=[],  # Without a default argparse would call it required in the error of another argument.
+        metavar="TYPE FIELDS",
+        help="for pub: std_msgs/msg/Float32 '{data: 1.0}', for example",
     )
     parser.add_argument("--types", action="store_true", help="for list: also types and numbers of nodes")
     parser.add_argument("--once", action="store_true", help="for echo: end after the first message; pub sends one")
@@ -60,7 +64,9 @@ def call_parser() -> FlagParser:
         first=("--list", "--timeout", "--domain_id"),
     )
     parser.add_argument("name", nargs="?", default="", help="the service, such as /reward_node/start_episode")
-    parser.add_argument("rest", nargs="*", metavar="TYPE_OR_REQUEST", help="the type, the request as YAML, or both")
+    parser.add_argument(
+        "rest", nargs="*", default=[], metavar="TYPE_OR_REQUEST", help="the type, the request as YAML, or both"
+    )
     parser.add_argument("--list", action="store_true", help="print the services of the nodes")
     parser.add_argument("--timeout", type=float, default=30.0, help="how long to wait for the answer, s (30)")
     _add_domain(parser)
