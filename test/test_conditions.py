@@ -102,6 +102,7 @@ def test_what_stops_a_part_of_the_run_is_an_error_and_what_it_waits_for_is_a_war
         "SEGMENT_TOO_LONG",
         "LEADER_NOT_FOLLOWED",
         "TRANSITION_OF_OTHER_VERSION",
+        "RECORDING_GAPS",
     }
 
 

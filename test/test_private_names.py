@@ -12,7 +12,8 @@ import chunk_ppo_ros
 
 ROOT = pathlib.Path(chunk_ppo_ros.__file__).parent
 TREES = {path.relative_to(ROOT): ast.parse(path.read_text(encoding="utf-8")) for path in sorted(ROOT.rglob("*.py"))}
-ALLOWED = {"_parameter_overrides", "_actions", "_option_string_actions", "_exit"}
+ALLOWED = {"_parameter_overrides", "_exit"}
+ALLOWED |= {"_actions", "_option_string_actions", "_action_groups", "_group_actions", "_positionals", "_optionals"}
 """The private names that modules may use.
 
 They are those that rclpy has no public reader of (nodes/wire/parameters.py says why), what argparse keeps for its

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import dataclasses
+import re
 from collections.abc import Callable
 from pathlib import Path
 from types import SimpleNamespace
@@ -100,6 +101,7 @@ class QuickLearner:
         self.events = events
 
     run_id = property(lambda self: self.counters.run_id)
+    num_steps = property(lambda self: self.counters.num_steps)
     policy_version = property(lambda self: self.counters.policy_version)
     finished = property(lambda self: self.counters.policy_version == 2)
 
@@ -188,11 +190,14 @@ def test_training_goes_on_until_it_is_done(
     assert (records[0]["start"], records[0]["is_fallback"]) == ("fresh weights", False)
     opening, *lines = capsys.readouterr().out.splitlines()
     assert opening == "a line to begin with"
-    assert lines == [
+    told = [line.partition("; ") for line in lines]
+    assert [line for line, *_ in told] == [
         f"version {number}: {64 + 4 * number}/{config.ppo.total_timesteps} steps, 1/2 episodes solved, "
         "reward/chunk_mean 0.500"
         for number in (1, 2)
     ]
+    assert told[0][2] == ""  # The first update says nothing of a pace, because XLA compiles in it.
+    assert re.fullmatch(r"about \d.* left, until \d\d:\d\d", told[1][2])
 
 
 @pytest.mark.parametrize(
