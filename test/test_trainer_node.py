@@ -598,6 +598,24 @@ def test_a_trainer_killed_in_mid_update_goes_on_from_its_journal(start, tmp_path
     assert FakeLearner.trained == [[0, 1, 2, 3]]
 
 
+def test_a_restored_rollout_waits_until_it_is_known_what_was_discarded_meanwhile(start, tmp_path, journal):
+    graph = start(run={"autostart": False, "resume": True})
+    with running_process(graph, tmp_path) as first:
+        send(graph, 0, 1, 2, episode=0)
+        send(graph, 3, episode=1)
+        graph.until(lambda: len(journal()) == 4)
+        first.send_signal(signal.SIGKILL)
+    graph.node.trigger_configure()
+    graph.until(lambda: graph.node.is_ready)
+    graph.node.trigger_activate()
+    graph.until(lambda: graph.peer.announced[-1].num_accepted == 4)
+    graph.peer.discard(0)  # reward_node was found later.
+    graph.until(lambda: graph.peer.announced[-1].num_accepted == 1)
+    send(graph, 4, 5, 6, episode=1)
+    graph.until(lambda: graph.peer.versions[-1].version == 1)
+    assert FakeLearner.trained == [[3, 4, 5, 6]]
+
+
 def test_a_stop_in_mid_update_ends_the_process_at_once(start, tmp_path, journal):
     graph = start(run={"autostart": False})
     with running_process(graph, tmp_path) as process:

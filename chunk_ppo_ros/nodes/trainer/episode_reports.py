@@ -10,6 +10,7 @@ from chunk_ppo_msgs import msg
 from chunk_ppo_ros.nodes.common.peers.publisher_guard import PublisherGuard
 from chunk_ppo_ros.nodes.common.subscriptions import subscribe
 from chunk_ppo_ros.nodes.common.worker_node import WorkerNode
+from chunk_ppo_ros.nodes.trainer.intake.first_reports import FirstReports
 from chunk_ppo_ros.nodes.wire import topics
 from chunk_ppo_ros.nodes.wire.arrays import time_to_ns
 
@@ -25,6 +26,9 @@ class EpisodeReports:
         guard: leaves out the ends that other nodes than reward_node tell of.
         run_id: returns the run of the node, or an empty string while it has none.
         on_end: is called with the end of each episode of the run.
+
+    Attributes:
+        first: says whether an update of stored transitions must wait for reports.
     """
 
     def __init__(
@@ -36,6 +40,7 @@ class EpisodeReports:
         on_end: Callable[[msg.EpisodeEvent], None],
     ) -> None:
         self._time = node.ros_time
+        self.first = FirstReports()
         self._run_id = run_id
         self._on_end = on_end
         self._early: list[msg.EpisodeEvent] = []
@@ -51,6 +56,7 @@ class EpisodeReports:
 
     def _on_event(self, message: msg.EpisodeEvent) -> None:
         self._time.note(time_to_ns(message.header.stamp))
+        self.first.note(message.run_id)
         if message.event != msg.EpisodeEvent.ENDED:
             return
         if self._run_id():

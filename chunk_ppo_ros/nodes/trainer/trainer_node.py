@@ -125,6 +125,8 @@ class TrainerNode(WorkerNode):
         self._set_aside.begin_run(loaded.learner.run_id)
         run = TrainingRun.of(loaded, self.config, self._set_aside, self._hand_over)
         run.begin_rollout(self.get_logger())
+        if run.buffer.num_accepted:
+            self._episodes.first.expect(run.learner.run_id)
         return run
 
     def activated(self) -> None:
@@ -182,7 +184,7 @@ class TrainerNode(WorkerNode):
     # The methods below update and save.
 
     def _update_if_complete(self, run: TrainingRun) -> None:
-        if run.is_updating or not run.buffer.is_complete:
+        if run.is_updating or not run.buffer.is_complete or self._episodes.first.must_wait():
             return
         self._bar.close()
         self._updates.begin(run, rollout_time=time.monotonic() - self._started_at)
@@ -214,10 +216,12 @@ class TrainerNode(WorkerNode):
         return trainer_values(self._run, self.config, self._log.update)
 
     def watch(self) -> None:
-        """Looks whether foreign nodes are gone, and tries again to save an update that could not be saved."""
+        """Looks whether foreign nodes are gone, and goes on with an update that waits to be made or to be saved."""
         self._guard.watch()
         if self._run is not None:
             self._updates.save_again(self._run)
+            if self.is_active and self._episodes.first.waits:
+                self._update_if_complete(self._run)
 
     # The methods below announce versions and begin rollouts.
 
