@@ -41,6 +41,13 @@ def restart_robot(graph: Graph) -> None:
     others.result = others.create_publisher(Result, "execution_result", qos.RELIABLE)
 
 
+def restart_policy(graph: Graph) -> None:
+    """Lets another policy_node take the place of the present one."""
+    others = graph.others
+    others.destroy_publisher(others.chunk)
+    others.chunk = others.create_publisher(msg.ActionChunk, "action_chunk", qos.RELIABLE)
+
+
 def values(graph: Graph) -> dict[int, float]:
     """Returns the next values of the transitions that were sent, by sequence number."""
     sent = [transition_from_message(each) for each in graph.others.transitions]
@@ -168,3 +175,21 @@ def test_an_episode_that_waits_for_its_last_value_in_vain_ends(graph: Graph, mon
     play_to_time_limit(graph)
     restart_robot(graph)
     graph.until(lambda: graph.event_names()[-2:] == [(0, Event.ENDED, Event.TIME_LIMIT), (1, Event.RESET, Event.NONE)])
+
+
+@pytest.mark.parametrize("is_whole_graph", [True, False])
+def test_an_episode_that_waits_for_its_last_value_ends_where_nobody_has_seen_its_scene(
+    is_whole_graph: bool, graph: Graph
+) -> None:
+    play_to_time_limit(graph)
+    if is_whole_graph:
+        graph.kill_reward_node()
+    restart_policy(graph)
+    restart_robot(graph)
+    if is_whole_graph:
+        graph.start_reward_node()
+    # It is sooner than CLOSING_PATIENCE. A new policy_node would send what it sees of the new scene.
+    graph.until(
+        lambda: graph.event_names()[-2:] == [(0, Event.ENDED, Event.TIME_LIMIT), (1, Event.RESET, Event.NONE)],
+        timeout=6.0,
+    )

@@ -200,6 +200,8 @@ class RewardNode(Node):
         Beside a robot it goes on when a person has looked. A source of rewards judges again what it is told again.
         """
         phase, name = self._records.episodes.phase, restart.name
+        if restart.is_before or restart.role is Role.POLICY:
+            self._unfinished.note_unseen_scene()
         if restart.has_lost_the_robot and phase is Phase.RUNNING:
             self._unfinished.wait_anew(self._steady())
             if restart.is_before and self._records.was_stopped:

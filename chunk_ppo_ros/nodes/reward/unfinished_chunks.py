@@ -7,6 +7,7 @@ from chunk_ppo_ros.nodes.reward.durable.run_log import RunLog
 from chunk_ppo_ros.nodes.reward.episode_director import EpisodeDirector
 from chunk_ppo_ros.nodes.reward.run_records import RunRecords
 from chunk_ppo_ros.nodes.wire.arrays import time_to_ns
+from chunk_ppo_ros.rewards.bookkeeping.episode_progress import Closing
 from chunk_ppo_ros.rewards.chunk_records import Pending
 
 CLOSING_PATIENCE = 10.0
@@ -37,6 +38,14 @@ class UnfinishedChunks:
         self._director = director
         self._log = log
         self._since = now
+        self._unseen: Closing | None = None  # the end that waits for a value of a scene that policy_node has not seen
+
+    def note_unseen_scene(self) -> None:
+        """Records that policy_node may not have seen the scene in which the episode waits for its last value.
+
+        It was started anew, or the robot was while this process was away. It would send what it sees of a new scene.
+        """
+        self._unseen = self._records.closing
 
     def wait_anew(self, now: float) -> None:
         """Waits for policy_node from now on, because an episode was interrupted or policy_node was started anew."""
@@ -50,7 +59,7 @@ class UnfinishedChunks:
         """
         records, closing = self._records, self._records.closing
         is_cut = closing is not None and closing.id.episode in records.interrupted
-        if closing is not None and is_cut and now - self._since > CLOSING_PATIENCE:
+        if closing is not None and is_cut and (closing is self._unseen or now - self._since > CLOSING_PATIENCE):
             self._director.close(closing.ending, closing.message)
         for id in records.assembler.pending():
             if id.episode in records.interrupted and self._is_hopeless(id, now):
