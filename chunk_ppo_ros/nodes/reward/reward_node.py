@@ -33,6 +33,7 @@ from chunk_ppo_ros.nodes.reward.outcome_publisher import OutcomePublisher
 from chunk_ppo_ros.nodes.reward.report_intake import ReportIntake
 from chunk_ppo_ros.nodes.reward.reward_watch import Restart, RewardWatch, Role
 from chunk_ppo_ros.nodes.reward.run_records import RunRecords
+from chunk_ppo_ros.nodes.reward.state.passing_holds import PassingHolds
 from chunk_ppo_ros.nodes.reward.transition_outbox import TransitionOutbox
 from chunk_ppo_ros.nodes.reward.unfinished_chunks import UnfinishedChunks
 from chunk_ppo_ros.nodes.wire import parameters, topics
@@ -76,6 +77,7 @@ class RewardNode(Node):
         self._director = self._control.director
         self._steady = steady_time()
         self._unfinished = UnfinishedChunks(records, self._director, log, now=self._steady())
+        self._holds = PassingHolds(records, self._director, self.outbox, log, announcer=config.deploy.announcer)
         log.find_progress = lambda: restoration.progress_of(records, self._director, self._watch.peers)
         self._guard = RunGuard(self, conditions)
         subscribe(self, conditions, topics.POLICY_VERSION, log.whole_call(self._on_version))
@@ -187,7 +189,7 @@ class RewardNode(Node):
             unacknowledged_for=delivery.silent_for(now),
             bootstrap_due_for=0.0 if records.closing is None else now - records.closing_since,
         )
-        self._hold_or_release()
+        self._holds.update()
 
     def _look_for_restarts(self) -> None:
         now = time.monotonic()
@@ -215,24 +217,6 @@ class RewardNode(Node):
             if self._config.env.is_real and phase is Phase.RUNNING:
                 text = f"{name} was started anew; {restoration.LOOK}"
                 self._director.publish(self._records.episodes.hold(episodes.RESTART, text))
-
-    def _hold_or_release(self) -> None:
-        """Holds the policy while transitions wait for trainer_node, or decisions for the disk."""
-        delivery, announcer = self.outbox.delivery, self._config.deploy.announcer
-        if delivery.full:
-            self._hold(episodes.DELIVERY, f"{len(delivery)} transitions wait for the answer of {announcer}")
-        elif delivery.eased:
-            self._release(episodes.DELIVERY, f"{announcer} answers")
-        if self._log.is_blocked:
-            self._hold(episodes.STORE, "what reward_node decides cannot be stored; make room on the disk")
-        elif episodes.STORE in self._records.episodes.holds:
-            self._release(episodes.STORE, "what reward_node decides is stored again")
-
-    def _hold(self, reason: str, text: str) -> None:
-        self._director.publish(self._records.episodes.hold(reason, text))
-
-    def _release(self, reason: str, text: str) -> None:
-        self._director.publish(self._records.episodes.release(reason, text))
 
     def destroy_node(self) -> None:
         """Ends what a reset has started, stores the counts of the run, and destroys the node."""
