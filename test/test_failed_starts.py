@@ -101,7 +101,7 @@ def test_what_was_there_before_stays(imitation: Path, tmp_path: Path) -> None:
 
 
 def test_a_run_that_has_trained_stays_and_so_does_one_that_is_stopped(
-    imitation: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    imitation: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
     def trained(setup: TrainingSetup, env: object) -> None:
         save_own(setup.config.run.checkpoint_folder, step=3)
@@ -117,6 +117,9 @@ def test_a_run_that_has_trained_stays_and_so_does_one_that_is_stopped(
             train.main(["--exp_name", f"cup{number}", "--no_wandb", *places(tmp_path)])
         assert (tmp_path / "kept" / "all" / f"cup{number}").is_dir()
         assert (tmp_path / "runs" / f"cup{number}").is_dir()
+    told = capsys.readouterr().err
+    assert f"the newest checkpoint is {tmp_path / 'kept' / 'all' / 'cup1' / 'step_0'}; the same command with" in told
+    assert "cup0" not in told  # An error says by itself what is to be done.
 
 
 @pytest.mark.parametrize(

@@ -6,10 +6,11 @@ limit, the temperature and the prompts are those of the checkpoint that it start
 
 from __future__ import annotations
 
+import contextlib
 import dataclasses
 import sys
 import time
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 
 from chunk_ppo_ros.agent import restore
 from chunk_ppo_ros.agent.actor import Actor
@@ -20,13 +21,14 @@ from chunk_ppo_ros.agent.run_start.checkpoint_settings import TrainingSetup, set
 from chunk_ppo_ros.agent.run_start.held_journal import held_journal
 from chunk_ppo_ros.agent.run_start.run_log import open_metrics
 from chunk_ppo_ros.agent.run_start.starting_checkpoint import has_trained
-from chunk_ppo_ros.config import TrainConfig
+from chunk_ppo_ros.config import RunConfig, TrainConfig
 from chunk_ppo_ros.config.commands.training import train_parser
 from chunk_ppo_ros.core.errors import FRESH_UNASKED
 from chunk_ppo_ros.core.folders import check_folder, removed_after_failure
 from chunk_ppo_ros.core.types import Transition
 from chunk_ppo_ros.data.chunk_sample.sampler import ChunkSampler
 from chunk_ppo_ros.model.checkpoints.checkpoint import Checkpoint
+from chunk_ppo_ros.model.checkpoints.step_folders import newest_checkpoint
 from chunk_ppo_ros.reporting.metrics_log import MetricsLog
 from chunk_ppo_ros.reporting.progress import progress_bar
 from chunk_ppo_ros.reporting.progress.run_estimate import RunEstimate
@@ -73,6 +75,18 @@ def train(setup: TrainingSetup, env: ChunkEnv) -> Checkpoint:
             sampler.add(loop.iterate())
             report.request()
     return learner.checkpoint
+
+
+@contextlib.contextmanager
+def _told_how_to_go_on(run: RunConfig) -> Iterator[None]:
+    """Prints after Ctrl-C which checkpoint the run goes on from, and how."""
+    try:
+        yield
+    except KeyboardInterrupt:
+        newest = newest_checkpoint(run.checkpoint_folder)
+        if newest is not None:
+            print(f"the newest checkpoint is {newest}; the same command with --resume goes on from it", file=sys.stderr)
+        raise
 
 
 def warn_of_large_rate(config: TrainConfig) -> None:
@@ -133,7 +147,7 @@ def main(arguments: Sequence[str]) -> int:
     with removed_after_failure(run.folder, run.checkpoint_folder, unless=lambda: has_trained(run)):
         check_folder(run.folder, "run.run_dir")
         check_folder(run.checkpoint_root, "run.checkpoint_root")
-        with held_journal(run, setup.start) as first_number, simulated(setup.config) as env:
+        with held_journal(run, setup.start) as first_number, simulated(setup.config) as env, _told_how_to_go_on(run):
             checkpoint = train(dataclasses.replace(setup, first_number=first_number), env)
     print(f"the newest checkpoint is {checkpoint.root}")
     origin = checkpoint.require_metadata().provenance
