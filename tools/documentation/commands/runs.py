@@ -136,7 +136,7 @@ RUNS = (
     Run("chunk_ppo store list NAME", prints="journal"),
     Run("chunk_ppo store verify NAME", prints="journal"),
     Run("chunk_ppo store prune NAME --max_disk 20"),
-    Run("chunk_ppo store export NAME --to exported", prints="exported"),
+    Run("chunk_ppo store export NAME --to exported", prints="journal: "),
     Run("chunk_ppo replay-updates g", prints="weights"),
     Run("chunk_ppo replay-updates NAME", prints="weights"),
     Run("chunk_ppo norm-stats runs/mine/bag --output assets/sim --config debug", _SIMULATED, prints="assets/sim"),
@@ -147,7 +147,7 @@ RUNS = (
     Run("chunk_ppo serve checkpoints/mine/step_26", "--port 18431", prints="ws://127.0.0.1:18431", until=True),
     Run(
         "chunk_ppo evaluate checkpoints/mine/step_26 --graph --episodes 24 --greedy",
-        "--episodes 1 --simulator kinematic",
+        "--episodes 2 --simulator kinematic",
         prints=r"success",
     ),
     Run("chunk_ppo deploy checkpoints/mine/step_26", "--episodes 1 --simulator kinematic", prints="success"),
