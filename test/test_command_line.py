@@ -86,6 +86,11 @@ def test_the_rate_of_a_topic_is_measured(referee: Referee) -> None:
     assert 2.0 < float(last.split()[0]) <= 25.0  # it is sent at 20 Hz, and slower on a busy machine
 
 
+def test_the_rate_of_a_topic_that_falls_silent_is_told_too(referee: Referee) -> None:
+    lines = run("topic", "hz", "/episode_state", "--seconds", "1").stdout.splitlines()
+    assert set(lines) == {"1 message so far"}
+
+
 def test_a_message_is_published(referee: Referee) -> None:
     assert run("topic", "pub", "/human_feedback", "std_msgs/msg/Float32", "{data: 1.5}").returncode == 0
     for _ in range(100):
@@ -139,6 +144,7 @@ def test_long_arrays_are_cut_and_nested_messages_are_shown() -> None:
     assert shown["actions"][-1] == "... 224 elements"
     assert len(as_plain(chunk, shown=None)["actions"]) == 224
     assert shown["header"]["stamp"] == {"sec": 0, "nanosec": 0}
+    assert as_plain(np.array([1, 2], np.uint8)) == [1, 2]  # as a field such as uint8[16] is
     assert as_yaml({"a": [1, 2]}) == "a: [1, 2]"
     assert as_yaml(float("nan")) == "nan"
 
@@ -167,16 +173,19 @@ def test_messages_are_filled_from_yaml() -> None:
 
 def test_types_are_named_as_ros_names_them() -> None:
     assert load_type("std_msgs/msg/Float32") is Float32
-    with pytest.raises(UserError, match="must be written like std_msgs/msg/Float32"):
-        load_type("Float32")
+    assert load_type("std_srvs/srv/SetBool", kind="srv") is SetBool
+    for wrong in ("Float32", "/msg/Float32", "./msg/Float32", "std_srvs/srv/SetBool"):
+        with pytest.raises(UserError, match="a message type must be written like std_msgs/msg/Float32"):
+            load_type(wrong)
     with pytest.raises(UserError, match="must be installed here, got No module named 'no_msgs'"):
         load_type("no_msgs/msg/Thing")
 
 
 def test_the_only_graph_of_this_machine_is_found(monkeypatch: pytest.MonkeyPatch) -> None:
     before = set(ros_domain.claimed_domains())
-    with ros_domain.claim_domain() as claimed:
-        assert set(ros_domain.claimed_domains()) - before == {claimed}
+    with ros_domain.claim_domain(run="mine") as claimed:
+        mine = ros_domain.ClaimedDomain(claimed, "mine")
+        assert set(ros_domain.claimed_domains()) - before == {mine}
         assert ros_domain.find_domain(5) == 5
         monkeypatch.setenv("ROS_DOMAIN_ID", "6")
         assert ros_domain.find_domain() == 6
@@ -184,12 +193,29 @@ def test_the_only_graph_of_this_machine_is_found(monkeypatch: pytest.MonkeyPatch
         with pytest.raises(SettingError, match=r"must be a number of 0\.\.232, got 'six'"):
             ros_domain.find_domain()
         monkeypatch.delenv("ROS_DOMAIN_ID")
-        monkeypatch.setattr(ros_domain, "claimed_domains", lambda: (claimed,))
+        monkeypatch.setattr(ros_domain, "claimed_domains", lambda: (mine,))
         assert ros_domain.find_domain() == claimed
-        monkeypatch.setattr(ros_domain, "claimed_domains", lambda: (21, 23))
-        with pytest.raises(SettingError, match="got graphs in the ROS domains 21, 23; name one by --domain_id"):
+        monkeypatch.setattr(ros_domain, "claimed_domains", lambda: (ros_domain.ClaimedDomain(0, ""), mine))
+        text = rf"got graphs in the ROS domains 0, {claimed} \(run mine\); name one by --domain_id"
+        with pytest.raises(SettingError, match=text):
             ros_domain.find_domain()
         monkeypatch.setattr(ros_domain, "claimed_domains", tuple)
         assert ros_domain.find_domain() == 0
-    assert claimed not in ros_domain.claimed_domains()
+    assert mine not in ros_domain.claimed_domains()
     assert os.environ.get("ROS_DOMAIN_ID") is None
+
+
+def test_a_graph_in_a_domain_that_was_asked_for_is_known_too() -> None:
+    """So a call on a machine with a robot in domain 0 and a simulation does not reach the simulation by itself."""
+    with ros_domain.claim_domain(203, run="robot") as first, ros_domain.claim_domain(203, run="second") as second:
+        assert (first, second) == (203, 203)
+        known = {domain.number: domain.run for domain in ros_domain.claimed_domains()}
+        assert known[203] == "second"
+        with ros_domain.claim_domain() as free:
+            assert free != 203
+    assert 203 not in {domain.number for domain in ros_domain.claimed_domains()}
+
+
+def test_a_look_for_a_free_domain_leaves_the_names_of_the_runs() -> None:
+    with ros_domain.claim_domain(run="mine") as claimed, ros_domain.claim_domain(run="other"):
+        assert ros_domain.ClaimedDomain(claimed, "mine") in ros_domain.claimed_domains()

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import pytest
 
+from chunk_ppo_ros.nodes.command_line.graph_view import node_name
 from chunk_ppo_ros.nodes.common.peers.listeners import LOOK_PERIOD, Listeners
 from support.fake_node import FakeNode, FakePublisher, SteadyClock
 
@@ -25,7 +26,9 @@ def test_a_topic_without_subscriptions_is_unheard(node: FakeNode) -> None:
     assert heard.unheard() == ("/b",)
 
 
-@pytest.mark.parametrize("name", ["recorder_node", "rosbag2_recorder", "_ros2cli_4711", "foxglove_bridge"])
+@pytest.mark.parametrize(
+    "name", [node_name(), "recorder_node", "view_node", "rosbag2_recorder", "_ros2cli_4711", "foxglove_bridge"]
+)
 def test_a_recorder_goes_on_where_the_controller_died(node: FakeNode, name: str) -> None:
     heard, (publisher,), _ = listeners(node, "/a")
     node.listening["/a"], publisher.num_subscribers = [name, "arm_controller"], 2

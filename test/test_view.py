@@ -23,12 +23,14 @@ from chunk_ppo_ros.nodes.common.status.diagnostics import hardware_id, key_value
 from chunk_ppo_ros.nodes.view import annotation, chunk_markers, view_node
 from chunk_ppo_ros.nodes.view.annotation import ViewFacts, annotate, facts_lines, to_jpeg, wrapped
 from chunk_ppo_ros.nodes.view.chunk_paths import executed_path, table_points
+from chunk_ppo_ros.nodes.view.demand import Demand, Source
 from chunk_ppo_ros.nodes.view.view_node import ViewNode
 from chunk_ppo_ros.nodes.wire import qos, topics
 from chunk_ppo_ros.nodes.wire.sensors.image_messages import image_to_message
 from chunk_ppo_ros.nodes.wire.sensors.joints import arm_trajectory_to_message
 from chunk_ppo_ros.robot import aloha
 from chunk_ppo_ros.sim.geometry import arm_poses
+from support.fake_node import FakePublisher
 from support.node_harness import Graph, Peer, graph_starter
 
 pytestmark = pytest.mark.graph
@@ -113,6 +115,35 @@ def test_the_asked_path_stands_beside_the_executed_one() -> None:
     assert markers(executed) == {"executed/left": (True, 3), "limited/left": (True, 1)}
     driven = chunk_markers.executed_markers("left", path, human=True, stamp=5)
     assert markers(driven)["asked/left"] == (False, 0)
+
+
+class Reader:
+    """A node that keeps the names of the topics that it reads."""
+
+    def __init__(self) -> None:
+        self.read: list[str] = []
+
+    def create_subscription(self, kind: type, topic: str, on_message: object, profile: object) -> str:
+        self.read.append(topic)
+        return topic
+
+    def destroy_subscription(self, topic: str) -> None:
+        self.read.remove(topic)
+
+
+def test_a_camera_that_begins_on_another_topic_after_the_look_is_found() -> None:
+    node, publisher = Reader(), FakePublisher("annotated_view")
+    sources = [Source(topics.EPISODE_STATE, print), Source(topics.ACTION_CHUNK, print)]
+    demand = Demand(node, publisher, lambda: sources)  # type: ignore[arg-type]
+    demand.look()
+    assert sorted(node.read) == ["action_chunk", "episode_state"] and demand.is_met
+    sources[1] = Source(topics.TRANSITION, print)
+    demand.look()
+    demand.look()
+    assert sorted(node.read) == ["episode_state", "transition"]
+    publisher.num_subscribers = 0
+    demand.look()
+    assert node.read == [] and not demand.is_met
 
 
 # The tests below run the node.

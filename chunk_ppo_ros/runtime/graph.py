@@ -186,7 +186,7 @@ def run_graph(parser: argparse.ArgumentParser, given: argparse.Namespace, config
         wanted = wanted_domain(given.domain_id, config)
     except ValueError as error:
         parser.error(str(error))
-    with claim_domain(wanted) as domain_id:
+    with claim_domain(wanted, run=config.run.exp_name) as domain_id:
         print(f"ROS_DOMAIN_ID={domain_id}: set it to look at the topics", flush=True)
         supervisor = Supervisor(
             describe(config, record=given.record, namespace=given.namespace, log_level=given.log_level),

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import atexit
 import contextlib
+import dataclasses
 import fcntl
 import os
 import pathlib
@@ -28,28 +29,42 @@ def keep_to_this_machine() -> None:
     os.environ.setdefault("ROS_AUTOMATIC_DISCOVERY_RANGE", "LOCALHOST")
 
 
+@dataclasses.dataclass(frozen=True)
+class ClaimedDomain:
+    """A ROS domain in which a graph of this user runs on this machine.
+
+    Attributes:
+        number: the domain.
+        run: the name of the run; empty where the graph told none.
+    """
+
+    number: int
+    run: str
+
+    def __str__(self) -> str:
+        return f"{self.number} (run {self.run})" if self.run else str(self.number)
+
+
 @contextlib.contextmanager
-def claim_domain(wanted: int | None = None) -> Iterator[int]:
+def claim_domain(wanted: int | None = None, *, run: str = "") -> Iterator[int]:
     """Yields a ROS domain that no other graph on this machine uses, and holds it within the context.
+
+    A wanted domain is marked as used too, so that `find_domain` knows the graphs of robots as well.
 
     Args:
         wanted: the domain to take even if it is in use. None takes a free one.
+        run: the name of the run, which `find_domain` tells.
 
     Raises:
         SettingError: where no domain is free.
     """
     if wanted is not None:
-        yield wanted
+        with _marked(wanted, fcntl.LOCK_SH, run):
+            yield wanted
         return
-    folder = _folder()
-    folder.mkdir(exist_ok=True)
     for domain in DOMAINS:
-        with (folder / str(domain)).open("w") as file:
-            try:
-                fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
-            except BlockingIOError:
-                continue
-            if _ports_are_free(domain):
+        with _marked(domain, fcntl.LOCK_EX, run) as is_mine:
+            if is_mine and _ports_are_free(domain):
                 yield domain
                 return
     raise SettingError(
@@ -57,22 +72,39 @@ def claim_domain(wanted: int | None = None) -> Iterator[int]:
     )
 
 
-def claimed_domains() -> tuple[int, ...]:
+@contextlib.contextmanager
+def _marked(domain: int, kind: int, run: str) -> Iterator[bool]:
+    """Yields whether the file of a domain is locked in this context. It is not where another graph has the domain."""
+    folder = _folder()
+    folder.mkdir(exist_ok=True)
+    with (folder / str(domain)).open("a") as file:
+        try:
+            fcntl.flock(file, kind | fcntl.LOCK_NB)
+        except BlockingIOError:
+            yield False
+            return
+        file.truncate(0)
+        file.write(run)
+        file.flush()
+        yield True
+
+
+def claimed_domains() -> tuple[ClaimedDomain, ...]:
     """Returns the ROS domains that graphs of this user hold on this machine now."""
     found = []
-    for path in _folder().glob("*"):
-        with path.open("r") as file:
+    for path in _folder().glob("[0-9]*"):
+        with path.open("r", encoding="utf-8") as file:
             try:
-                fcntl.flock(file, fcntl.LOCK_SH | fcntl.LOCK_NB)
+                fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
             except BlockingIOError:
-                found.append(int(path.name))
-    return tuple(sorted(found))
+                found.append(ClaimedDomain(int(path.name), file.read()))
+    return tuple(sorted(found, key=lambda domain: domain.number))
 
 
 def find_domain(wanted: int | None = None) -> int:
     """Returns the ROS domain in which a command looks for a graph.
 
-    It is the wanted one, or ROS_DOMAIN_ID, or that of the only graph that claimed a domain on this machine, or 0.
+    It is the wanted one, or ROS_DOMAIN_ID, or that of the only graph that runs on this machine, or 0.
 
     Args:
         wanted: the domain that the user named, or None.
@@ -93,7 +125,7 @@ def find_domain(wanted: int | None = None) -> int:
     if len(claimed) > 1:
         listed = ", ".join(map(str, claimed))
         raise SettingError(f"one graph must be meant, got graphs in the ROS domains {listed}; name one by --domain_id")
-    return claimed[0] if claimed else 0
+    return claimed[0].number if claimed else 0
 
 
 def _folder() -> pathlib.Path:
@@ -105,17 +137,18 @@ _PARTICIPANTS = 16
 _HELD = contextlib.ExitStack()
 
 
-def hold_domain(wanted: int | None = None) -> int:
+def hold_domain(wanted: int | None = None, *, run: str = "") -> int:
     """Claims a ROS domain until this process ends, and returns it.
 
     Args:
         wanted: the domain to take even if it is in use. None takes a free one.
+        run: the name of the run, which `find_domain` tells.
 
     Raises:
         SettingError: where no domain is free.
     """
     atexit.register(_HELD.close)
-    return _HELD.enter_context(claim_domain(wanted))
+    return _HELD.enter_context(claim_domain(wanted, run=run))
 
 
 def _ports_are_free(domain: int) -> bool:

@@ -49,7 +49,7 @@ def _call(view: GraphView, given: argparse.Namespace) -> int:
             raise UserError(f"the service {name} must be called with its type {found}, got {asked}")
     if len(rest) > 1:
         raise UserError(f"the request must be one text, such as '{{data: true}}', got {' '.join(rest)}; quote it")
-    service = load_type(found)
+    service = load_type(found, kind="srv")
     request = fill(service.Request(), rest[0] if rest else "")
     client: Any = view.create_client(service, name)
     executor = SingleThreadedExecutor()

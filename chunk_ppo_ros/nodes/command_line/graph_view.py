@@ -49,7 +49,7 @@ class GraphView(Node):
     """Says what there is in the graph."""
 
     def __init__(self) -> None:
-        super().__init__(f"chunk_ppo_command_{os.getpid()}", enable_rosout=False, start_parameter_services=False)
+        super().__init__(node_name(), enable_rosout=False, start_parameter_services=False)
 
     def settle(self) -> None:
         """Waits until there are other nodes, and no new topic or service has appeared for `SETTLING` seconds.
@@ -120,6 +120,11 @@ class GraphView(Node):
             f"the {kind} {name} must be in ROS domain {os.environ['ROS_DOMAIN_ID']}, got none within {DISCOVERY:g} s; "
             f"{hint} (--domain_id looks at another domain)"
         )
+
+
+def node_name() -> str:
+    """Returns the name of the node, whose beginning `listeners.py` takes for that of a node that only watches."""
+    return f"chunk_ppo_command_{os.getpid()}"
 
 
 def absolute(name: str) -> str:

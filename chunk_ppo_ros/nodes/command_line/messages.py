@@ -7,6 +7,7 @@ import re
 from collections.abc import Mapping, Sequence
 from typing import Any
 
+import numpy as np
 import yaml
 
 from chunk_ppo_ros.core.errors import UserError
@@ -18,15 +19,22 @@ SHOWN = 16
 """The number of elements of an array that are shown."""
 
 
-def load_type(name: str) -> Any:
+def load_type(name: str, *, kind: str = "msg") -> Any:
     """Returns the class of a message or service type, such as std_msgs/msg/Float32 or std_srvs/srv/Trigger.
+
+    Args:
+        name: the type as ROS writes it.
+        kind: msg for a message type, srv for a service type.
 
     Raises:
         UserError: for a name of another form, or a type whose package is not installed here.
     """
     parts = name.split("/")
-    if len(parts) != 3 or parts[1] not in ("msg", "srv"):
-        raise UserError(f"a type must be written like std_msgs/msg/Float32 or std_srvs/srv/Trigger, got {name!r}")
+    if len(parts) != 3 or not parts[0].isidentifier() or parts[1] != kind:
+        example = {"msg": "std_msgs/msg/Float32", "srv": "std_srvs/srv/Trigger"}[kind]
+        raise UserError(
+            f"a {'message' if kind == 'msg' else 'service'} type must be written like {example}, got {name!r}"
+        )
     try:
         return getattr(importlib.import_module(f"{parts[0]}.{parts[1]}"), parts[2])
     except (ImportError, AttributeError) as error:
@@ -46,6 +54,8 @@ def as_plain(value: Any, *, shown: int | None = SHOWN) -> Any:
         return {name: as_plain(getattr(value, name), shown=shown) for name in value.get_fields_and_field_types()}
     if isinstance(value, (str, bool, int, float)):
         return value
+    if isinstance(value, np.generic):  # an element of an array of a fixed size
+        return value.item()
     if isinstance(value, bytes) and len(value) == 1:
         return value[0]
     listed = list(value)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import argparse
 import itertools
+import math
 import statistics
 import time
 from collections.abc import Sequence
@@ -63,16 +64,13 @@ def echo(view: GraphView, given: argparse.Namespace) -> int:
 def hz(view: GraphView, given: argparse.Namespace) -> int:
     """Prints the rate of a topic once a second."""
     arrivals: list[float] = []
-    shown = end = 0.0
-    for _ in _messages(view, given.name, timeout=given.timeout):
-        now = time.monotonic()
-        end = end or now + given.seconds
-        arrivals.append(now)
-        if now > end or now - shown > 1.0:
-            shown = now
+    shown = 0.0
+    for _ in _messages(view, given.name, timeout=given.timeout, seconds=given.seconds):
+        arrivals.append(time.monotonic())
+        if arrivals[-1] - shown > 1.0:
+            shown = arrivals[-1]
             print(_rate(arrivals), flush=True)
-        if now > end:
-            break
+    print(_rate(arrivals), flush=True)
     return 0
 
 
@@ -92,19 +90,30 @@ def pub(view: GraphView, given: argparse.Namespace) -> int:
     return 0
 
 
-def _messages(view: GraphView, name: str, *, timeout: float) -> Any:
-    """Yields the messages of a topic until nothing has come for `timeout` seconds, if that is not 0."""
+def _messages(view: GraphView, name: str, *, timeout: float, seconds: float = math.inf) -> Any:
+    """Yields the messages of a topic.
+
+    Args:
+        view: the view of the graph.
+        name: the topic.
+        timeout: the longest silence, s; 0 waits without an end.
+        seconds: the time after the first message at which it ends, s, also where no other message comes.
+
+    Raises:
+        UserError: where nothing comes for `timeout` seconds.
+    """
     topic = absolute(name)
     kind = load_type(view.type_of_topic(topic))
     heard: list[Any] = []
     view.create_subscription(kind, topic, heard.append, view.matching_profile(topic))
     executor = SingleThreadedExecutor()
     executor.add_node(view)
-    last = time.monotonic()
-    while True:
+    last, end = time.monotonic(), math.inf
+    while time.monotonic() < end:
         executor.spin_once(timeout_sec=0.1)
         if heard:
             last = time.monotonic()
+            end = min(end, last + seconds)
         elif timeout and time.monotonic() - last > timeout:
             raise UserError(f"nothing came on {topic} within {timeout:g} s (--timeout)")
         while heard:

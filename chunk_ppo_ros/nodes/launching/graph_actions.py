@@ -74,7 +74,7 @@ def start_graph(given: Given, configure: Callable[[Given], TrainConfig]) -> list
     network = graph_lib.network_environment(
         discovery=given("discovery"),
         static_peers=given("static_peers"),
-        domain_id=hold_domain(domain),
+        domain_id=hold_domain(domain, run=config.run.exp_name),
     )
     return [
         *(SetEnvironmentVariable(name, value) for name, value in network.items()),

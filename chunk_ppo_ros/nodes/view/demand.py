@@ -35,14 +35,14 @@ class Demand:
     Args:
         node: the node that subscribes.
         publisher: the publisher of the picture.
-        find_sources: returns the sources, when somebody begins to look.
+        find_sources: returns the sources. It is asked at each look, because a camera may begin later than the look.
     """
 
     def __init__(self, node: Node, publisher: Publisher, find_sources: Callable[[], Sequence[Source]]) -> None:
         self._node = node
         self._publisher = publisher
         self._find_sources = find_sources
-        self._subscriptions: list[Subscription[Any]] = []
+        self._subscriptions: dict[str, Subscription[Any]] = {}  # by topic
 
     @property
     def is_met(self) -> bool:
@@ -52,16 +52,11 @@ class Demand:
     def look(self) -> None:
         """Begins to read where somebody looks, and ends it where nobody does. Call it about twice a second."""
         is_wanted = self._publisher.get_subscription_count() > 0
-        if is_wanted and not self._subscriptions:
-            self._subscriptions = [self._subscribe(source) for source in self._find_sources()]
-        elif not is_wanted and self._subscriptions:
-            self.close()
-
-    def close(self) -> None:
-        """Ends reading."""
-        for subscription in self._subscriptions:
-            self._node.destroy_subscription(subscription)
-        self._subscriptions = []
+        sources = {source.topic.name: source for source in self._find_sources()} if is_wanted else {}
+        for name in self._subscriptions.keys() - sources.keys():
+            self._node.destroy_subscription(self._subscriptions.pop(name))
+        for name in sources.keys() - self._subscriptions.keys():
+            self._subscriptions[name] = self._subscribe(sources[name])
 
     def _subscribe(self, source: Source) -> Subscription[Any]:
         topic = source.topic

@@ -8,7 +8,10 @@ from collections.abc import Callable, Sequence
 from rclpy.node import Node
 from rclpy.publisher import Publisher
 
-ONLY_WATCH = ("recorder_node", "view_node", "rosbag2_", "_ros2cli_", "rqt", "rviz", "plotjuggler", "foxglove")
+ONLY_WATCH = (
+    *("recorder_node", "view_node", "chunk_ppo_command_"),
+    *("rosbag2_", "_ros2cli_", "rqt", "rviz", "plotjuggler", "foxglove"),
+)
 """The beginnings of the names of nodes that record or show messages: ours, ros2 bag, ros2 topic, and what draws."""
 LOOK_PERIOD = 1.0
 """The longest time between two looks at the names, s. A look takes 0.2 ms for a topic, too long for each step."""
