@@ -191,6 +191,25 @@ def test_a_flipped_bit_anywhere_in_the_newest_record_is_a_hole_and_its_index_is_
             assert contents.next_index == 2
 
 
+@pytest.mark.parametrize("length", [1, 36, 100, 4096, 3 * 2**20])
+@pytest.mark.parametrize("num_records", [0, 3])
+def test_zeros_after_the_newest_record_are_no_damage(tmp_path: Path, num_records: int, length: int) -> None:
+    """Some file systems store the length of a file before its content, so that a power cut leaves zeros."""
+    store = Store(tmp_path, name="test")
+    store.open()
+    store.append([entry(number) for number in range(3)])
+    store.close()
+    (path,) = list_segments(tmp_path)
+    end = 0 if num_records == 0 else path.stat().st_size
+    path.write_bytes(path.read_bytes()[:end] + bytes(length))
+    contents = store.open()
+    assert (contents.holes, len(contents.unfinished)) == ((), 1)
+    store.append([entry(9)])
+    store.close()
+    contents = read_store(tmp_path)
+    assert not contents.holes and take(contents) == {**{n: n for n in range(num_records)}, num_records: 9}
+
+
 def test_a_newest_record_that_was_damaged_stays_a_hole_when_the_store_goes_on(tmp_path: Path) -> None:
     store = Store(tmp_path, name="test")
     store.open()

@@ -112,10 +112,18 @@ class _Scan:
         return None if self._known_until == self._size else UnfinishedTail(self._path, self._known_until, self._size)
 
     def _is_unfinished(self) -> bool:
-        """Returns whether the bytes after the last record are the beginning of a record, or of the segment."""
+        """Returns whether the bytes after the last record are the beginning of a record, or of the segment.
+
+        So are zeros alone. Some file systems store the length of a file before its content, and a wrong bit does not
+        make zeros of a record.
+        """
         if self._known_until == 0 and self._size <= MAX_HEADER:
             return True
-        return is_beginning(self._bytes(self._known_until, _LONGEST_HEADER))
+        return is_beginning(self._bytes(self._known_until, _LONGEST_HEADER)) or self._ends_in_zeros()
+
+    def _ends_in_zeros(self) -> bool:
+        offsets = range(self._known_until, self._size, _BLOCK)
+        return not any(any(self._bytes(offset, _BLOCK)) for offset in offsets)
 
     def _header_at(self, offset: int) -> RecordHeader | None:
         """Returns the header of the record at a place, or None where no record stands that may stand there."""
