@@ -70,7 +70,7 @@ docs: setup ## build the documentation site into site/, and look for dead links 
 	@PYTHONPATH="tools:$$PYTHONPATH" $(PYTHON_VENV) -m documentation $(ARGS)
 
 docs-commands: setup ## run the commands of the README and of docs/ that need no robot, with little to do: ARGS="-k report"
-	@$(PYTEST) --slow test/test_documented_commands.py $(ARGS)
+	@$(PYTEST) --long test/test_documented_commands.py $(ARGS)
 
 tutorial: ## type docs/tutorial.md into a clean clone, and compare what its commands print; ARGS=FOLDER makes the clone there
 	@PYTHONPATH=tools python3 -m documentation.tutorial $(ARGS)

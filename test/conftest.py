@@ -2,7 +2,7 @@
 
 Tests run in several processes, the workers of pytest-xdist. A file stays in one worker. All files marked `graph` stay
 in the same worker, because their nodes have time limits and no two of them may run at once. Tests marked `slow` run
-with `--slow`.
+with `--slow`, and those marked `long` with `--long`.
 
 The environment is set when this file is imported, before any test module imports JAX or rclpy. The processes that tests
 start inherit it. A user's ROS_DOMAIN_ID is never kept, because a real robot may be in that domain.
@@ -41,7 +41,7 @@ DOMAIN = hold_domain()
 IS_WORKER = "PYTEST_XDIST_WORKER" in os.environ
 if not IS_WORKER:  # the workers of pytest-xdist inherit it
     os.environ["JAX_COMPILATION_CACHE_DIR"] = str(compile_cache(ROOT / ".cache" / "test_programs"))
-    if "--slow" not in sys.argv:
+    if not {"--slow", "--long"} & set(sys.argv):
         os.environ["XLA_FLAGS"] = f"{os.environ.get('XLA_FLAGS', '')} {QUICK_COMPILATION}".strip()
 else:  # its share of the cores: how many threads XLA starts
     os.environ["NPROC"] = str(max(1, len(os.sched_getaffinity(0)) // int(os.environ["PYTEST_XDIST_WORKER_COUNT"])))
@@ -70,11 +70,12 @@ hypothesis.settings.load_profile("no_deadline")
 
 def pytest_addoption(parser: pytest.Parser) -> None:
     parser.addoption("--slow", action="store_true", help="run the tests marked slow too")
+    parser.addoption("--long", action="store_true", help="run the tests marked long too")
 
 
 @pytest.hookimpl(tryfirst=True)  # before pytest-xdist reads the groups
 def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:
-    """Puts each test into its worker's group, and skips the slow ones unless they are asked for."""
+    """Puts each test into its worker's group, and skips slow and long ones unless they are asked for."""
     distributed = config.pluginmanager.hasplugin("xdist")
     for item in items:
         if distributed:
@@ -84,6 +85,9 @@ def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item
             item.add_marker(pytest.mark.xdist_group(group))
         if item.get_closest_marker("slow") is not None and not config.getoption("slow"):
             item.add_marker(pytest.mark.skip(reason=LEFT_OUT))
+        long = item.get_closest_marker("long")
+        if long is not None and not config.getoption("long"):
+            item.add_marker(pytest.mark.skip(reason=f"takes many minutes; `{long.args[0]}` runs it"))
 
 
 @pytest.hookimpl(trylast=True)

@@ -126,7 +126,7 @@ def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
     return made
 
 
-@pytest.mark.slow
+@pytest.mark.long("make docs-commands")
 @pytest.mark.graph
 @pytest.mark.parametrize("one", RUNS, ids=lambda one: one.text)
 def test_a_documented_command_does_what_its_page_says(one: Run, folder: Path) -> None:

@@ -20,7 +20,7 @@ from chunk_ppo_ros.nodes.replay.command import main
 from chunk_ppo_ros.reporting.command import main as report
 from support.recorded_run import NUM_CHUNKS, NUM_UPDATES, RUN, record_run
 
-pytestmark = pytest.mark.graph
+pytestmark = [pytest.mark.graph, pytest.mark.slow]
 
 TYPES = get_typestore(Stores.ROS2_JAZZY)
 PERIOD = 20_000_000  # ns, the control period
