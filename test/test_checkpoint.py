@@ -161,6 +161,11 @@ def test_the_actor_of_an_own_checkpoint_comes_without_its_value_head(save: Calla
 def test_missing_and_foreign_folders_are_named(tmp_path: Path) -> None:
     with pytest.raises(CheckpointError, match="nowhere must be a folder, got none of that name"):
         Checkpoint.open(tmp_path / "nowhere")
+    for name in ("step_9", "step_25"):
+        (tmp_path / "mine" / name / "params").mkdir(parents=True)
+    with pytest.raises(CheckpointError, match="got none of that name; check the path; .*mine has step_9, step_25$"):
+        Checkpoint.open(tmp_path / "mine" / "step_26")
+    shutil.rmtree(tmp_path / "mine")
     with pytest.raises(CheckpointError, match="must have a folder params, got: an empty folder"):
         Checkpoint.open(tmp_path)
     (tmp_path / "pytorch").mkdir()

@@ -104,8 +104,10 @@ def test_metrics_are_a_mapping_that_can_be_hashed_and_shown() -> None:
 def test_the_number_of_a_registered_function() -> None:
     assert number_of("term rise", max, 1, 2.5) == 2.5
     for broken in (lambda: None, lambda: 1 / 0):
-        with pytest.raises(RewardError, match="term rise must return a number, got .*Error.*; repair the package"):
+        with pytest.raises(RewardError, match="term rise must return a number, got .*Error.*; repair it, or leave"):
             number_of("term rise", broken)
+    with pytest.raises(RewardError, match=r"ZeroDivisionError\('division by zero'\) at .*test_core\.py:\d+; repair it"):
+        number_of("term rise", lambda: 1 / 0)
 
 
 def test_a_wrong_name_is_answered_by_the_nearest_ones() -> None:

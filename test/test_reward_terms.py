@@ -41,7 +41,9 @@ def test_entries_that_say_nothing_clear_are_refused(entries: tuple[str, ...], te
 
 @pytest.mark.parametrize("name", ["execution_terms", "scene_terms"])
 def test_weights_of_other_terms_are_read_alike(name: str) -> None:
-    with pytest.raises(ValueError, match=rf"reward\.{name} must be entries name=factor .* got 'grip'"):
+    with pytest.raises(
+        ValueError, match=rf"reward\.{name} must be entries name=factor .* got 'grip'; write .* grip=2\.0"
+    ):
         RewardConfig(**{name: ("grip",)})
     assert RewardConfig(execution_terms=("grip=0.5",)).execution_weights == {"grip": 0.5}
     assert RewardConfig(scene_terms=("height=-1",)).scene_weights == {"height": -1.0}

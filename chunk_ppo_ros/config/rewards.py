@@ -103,7 +103,7 @@ def _by_name(setting_name: str, entries: tuple[str, ...]) -> dict[str, float]:
         if not (name.strip() and equals and math.isfinite(factor)):
             raise ValueError(
                 f"{setting_name} must be entries name=factor with a finite factor, got {entry!r}; write for example "
-                "progress=2.0"
+                f"{str(entry).partition('=')[0].strip() or 'progress'}=2.0"
             )
         factors[name.strip()] = factor
     if len(factors) != len(entries):

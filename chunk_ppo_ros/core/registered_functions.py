@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import traceback
 from collections.abc import Callable
 
 from chunk_ppo_ros.core.errors import RewardError
@@ -22,5 +23,11 @@ def number_of(name: str, function: Callable[..., float], *arguments: object) -> 
         return float(function(*arguments))
     except Exception as error:
         raise RewardError(
-            f"{name} must return a number, got {error!r}; repair the package that has it, or leave it out"
+            f"{name} must return a number, got {error!r}{_place(error)}; repair it, or leave it out"
         ) from error
+
+
+def _place(error: Exception) -> str:
+    """Returns the file and the line that raised an error, for a message. A value that is no number has none."""
+    frame = traceback.extract_tb(error.__traceback__)[-1]
+    return "" if frame.filename == __file__ else f" at {frame.filename}:{frame.lineno}"

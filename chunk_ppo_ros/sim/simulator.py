@@ -6,7 +6,7 @@ from collections.abc import Callable
 from typing import Any
 
 from chunk_ppo_ros.config import KINEMATIC, MUJOCO, REAL_ROBOT, TrainConfig
-from chunk_ppo_ros.core.errors import SettingError
+from chunk_ppo_ros.core.errors import SettingError, UserError
 from chunk_ppo_ros.core.errors import SimulatorUnavailable as SimulatorUnavailable  # callers of make_simulator catch it
 from chunk_ppo_ros.robot import aloha
 from chunk_ppo_ros.sim.interface import Simulator
@@ -37,7 +37,12 @@ def make_simulator(config: TrainConfig, *, render: bool = True, name: str | None
         )
     check_control_rate(config, aloha.CONTROL_RATE)
     check_action_dim(config)
-    return make(with_scene_terms(make_task(config.env), config), config, render)
+    try:
+        return make(with_scene_terms(make_task(config.env), config), config, render)
+    except Exception as error:  # A task of the user's may raise anything.
+        if ":" in config.env.task and not isinstance(error, UserError):
+            error.add_note(f"{config.env.task} is a task of your own: check-task says which part of it is wrong.")
+        raise
 
 
 def _make_mujoco(task: Task[Any], config: TrainConfig, render: bool) -> Simulator:

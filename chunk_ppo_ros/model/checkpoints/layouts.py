@@ -29,7 +29,9 @@ def checkpoint_root(path: Path) -> Path:
     if path.is_file():
         raise MissingCheckpoint(f"checkpoint {path} must be a folder, got a file; {_TAKE}")
     if not path.is_dir():
-        raise MissingCheckpoint(f"checkpoint {path} must be a folder, got none of that name; check the path")
+        raise MissingCheckpoint(
+            f"checkpoint {path} must be a folder, got none of that name; check the path{_beside(path)}"
+        )
     if orbax_trees.is_tree(path):
         if path.resolve().name != PARAMS:
             raise CheckpointError(
@@ -40,6 +42,12 @@ def checkpoint_root(path: Path) -> Path:
     if not (path / PARAMS).is_dir():
         _refuse(path)
     return path
+
+
+def _beside(path: Path) -> str:
+    """Returns the newest checkpoints of the folder in which one is missing, for a message; empty where it has none."""
+    names = sorted((found.parent.name for found in path.parent.glob(f"*/{PARAMS}")), key=lambda name: (len(name), name))
+    return f"; {path.parent} has {', '.join(names[-5:])}" if names else ""
 
 
 def _refuse(path: Path) -> None:
