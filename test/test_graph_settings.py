@@ -167,7 +167,7 @@ def test_a_new_graph_takes_no_folder_of_another_run_and_a_resumed_one_takes_its_
 
 
 def test_the_first_checkpoint_of_a_graph_that_failed_at_its_start_is_removed(
-    imitation: Path, tmp_path: Path, graphs: Graphs
+    imitation: Path, tmp_path: Path, graphs: Graphs, capsys: pytest.CaptureFixture[str]
 ) -> None:
     flags = ["graph", *places(tmp_path), "--pretrained_checkpoint_path", str(imitation)]
     kept, journal = tmp_path / "kept" / "cup", tmp_path / "runs" / "cup" / "store" / "journal"
@@ -176,7 +176,9 @@ def test_the_first_checkpoint_of_a_graph_that_failed_at_its_start_is_removed(
         assert main(flags) == 1
         assert not kept.exists()
     graphs.status = 130  # The user has stopped it, and may go on.
+    assert "--resume goes on" not in capsys.readouterr().out
     assert main(flags) == 130
+    assert f"the newest checkpoint is {kept / 'step_0'}; the same command with --resume" in capsys.readouterr().out
     assert kept.is_dir()
     main([*flags, "--resume"])
     assert kept.is_dir()

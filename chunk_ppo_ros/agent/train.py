@@ -20,7 +20,7 @@ from chunk_ppo_ros.agent.rollout_worker import RolloutWorker
 from chunk_ppo_ros.agent.run_start.checkpoint_settings import TrainingSetup, setup_for_training
 from chunk_ppo_ros.agent.run_start.held_journal import held_journal
 from chunk_ppo_ros.agent.run_start.run_log import open_metrics
-from chunk_ppo_ros.agent.run_start.starting_checkpoint import has_trained
+from chunk_ppo_ros.agent.run_start.starting_checkpoint import has_trained, way_to_go_on
 from chunk_ppo_ros.config import RunConfig, TrainConfig
 from chunk_ppo_ros.config.commands.training import train_parser
 from chunk_ppo_ros.core.errors import FRESH_UNASKED
@@ -28,7 +28,6 @@ from chunk_ppo_ros.core.folders import check_folder, removed_after_failure
 from chunk_ppo_ros.core.types import Transition
 from chunk_ppo_ros.data.chunk_sample.sampler import ChunkSampler
 from chunk_ppo_ros.model.checkpoints.checkpoint import Checkpoint
-from chunk_ppo_ros.model.checkpoints.step_folders import newest_checkpoint
 from chunk_ppo_ros.reporting.metrics_log import MetricsLog
 from chunk_ppo_ros.reporting.progress import progress_bar
 from chunk_ppo_ros.reporting.progress.run_estimate import RunEstimate
@@ -83,9 +82,8 @@ def _told_how_to_go_on(run: RunConfig) -> Iterator[None]:
     try:
         yield
     except KeyboardInterrupt:
-        newest = newest_checkpoint(run.checkpoint_folder)
-        if newest is not None:
-            print(f"the newest checkpoint is {newest}; the same command with --resume goes on from it", file=sys.stderr)
+        if way := way_to_go_on(run):
+            print(way, file=sys.stderr)
         raise
 
 

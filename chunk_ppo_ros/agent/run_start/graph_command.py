@@ -7,7 +7,7 @@ import shutil
 from collections.abc import Sequence
 
 from chunk_ppo_ros.agent.run_start.graph_settings import given_settings, with_checkpoint
-from chunk_ppo_ros.agent.run_start.starting_checkpoint import has_trained
+from chunk_ppo_ros.agent.run_start.starting_checkpoint import has_trained, way_to_go_on
 from chunk_ppo_ros.config import RunConfig, TrainConfig
 from chunk_ppo_ros.config.parameter_file import settings_of_file
 from chunk_ppo_ros.core.errors import CONFIGURATION_ERROR, RUNTIME_ERROR
@@ -33,6 +33,8 @@ def main(arguments: Sequence[str]) -> int:
     status = graph.main(arguments, resolve=resolve)
     if status in (RUNTIME_ERROR, CONFIGURATION_ERROR):
         _remove_first_checkpoint(runs[-1])
+    elif status > 128 and (way := way_to_go_on(runs[-1])):  # stopped by a signal
+        print(way, flush=True)
     return status
 
 

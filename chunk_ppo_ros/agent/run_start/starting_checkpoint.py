@@ -81,6 +81,12 @@ def has_trained(run: RunConfig) -> bool:
     return newest is not None and newest != step_folder(run.checkpoint_folder, 0)
 
 
+def way_to_go_on(run: RunConfig) -> str:
+    """Returns a line that says from which checkpoint a stopped run goes on, and how; empty where it has none."""
+    newest = newest_checkpoint(run.checkpoint_folder)
+    return f"the newest checkpoint is {newest}; the same command with --resume goes on from it" if newest else ""
+
+
 def _open_newest(run: RunConfig) -> StartingCheckpoint:
     directory = run.checkpoint_folder
     folders = step_folders(directory)
