@@ -169,6 +169,8 @@ def test_it_leaves_checkpoints_a_report_and_nothing_else(run):
     updates = len(records(run, "update"))
     newest = run / "checkpoints" / "debug" / f"step_{updates}"
     assert (newest / "metadata.json").is_file() and (newest / "params").is_dir()
+    log = (run / "runs" / "debug" / "logs" / "trainer_node.log").read_text()
+    assert f"training has reached its end; the newest checkpoint is {newest}" in log
     contents = read_store(run / "runs" / "debug" / "store" / "journal")
     stored = JournalIndex.of(contents, contents.records[0].run_id)
     assert set(stored.places) == set(read_consumed(newest).chunks)  # No transition waits.

@@ -237,7 +237,8 @@ class TrainerNode(WorkerNode):
         """Announces the version and how many transitions of it are here, and updates if these are enough."""
         self._announcer.announce(run)
         if run.is_finished:
-            self.get_logger().info("training has reached its end")
+            newest = run.learner.checkpoint.root
+            self.get_logger().info(f"training has reached its end; the newest checkpoint is {newest}")
             self.submit(self._report.close, self._on_report)
         else:
             self._open_bar(run)
