@@ -13,6 +13,7 @@ import pytest
 
 from chunk_ppo_ros.cli import demo
 from chunk_ppo_ros.config import PRESETS, TrainConfig
+from chunk_ppo_ros.config.flags.program import SHOWS_PROGRESS
 from chunk_ppo_ros.core.execution import ExecutionResult, Status
 from chunk_ppo_ros.core.metrics import Metrics
 from chunk_ppo_ros.core.types import ChunkOutcome
@@ -53,11 +54,19 @@ class Stage:
         return Supervisor()
 
     def evaluate(
-        self, checkpoint: Checkpoint, config: TrainConfig, *, episodes: int, greedy: bool, on_outcome: Any
+        self,
+        checkpoint: Checkpoint,
+        config: TrainConfig,
+        *,
+        episodes: int,
+        greedy: bool,
+        on_episode: Any,
+        on_outcome: Any,
     ) -> EvaluationResult:
         number = 1 + (checkpoint.root.name == "step_7")  # the steps of each chunk, which tell both films apart
         for episode in range(episodes):
             on_outcome(episode, fake_outcome(number))
+            on_episode()
         self.evaluated.append((checkpoint.root.name, episodes, greedy))
         success = np.arange(episodes) < (1 if checkpoint.root.name == "step_0" else episodes)
         zeros = np.zeros(episodes)
@@ -94,8 +103,9 @@ def start_metrics(config: TrainConfig) -> None:
 
 
 def test_the_graph_trains_the_imitation_and_both_are_measured_on_the_same_starts(
-    stage: Stage, capsys: pytest.CaptureFixture[str]
+    stage: Stage, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
 ) -> None:
+    monkeypatch.setenv(SHOWS_PROGRESS, "1")
     start_metrics(stage.config)
     assert demo.demonstrate(stage.config, episodes=4, record=True) == 0
     ((config, record, domain),) = stage.graphs
@@ -110,7 +120,8 @@ def test_the_graph_trains_the_imitation_and_both_are_measured_on_the_same_starts
     assert [record["evaluation/success_mean"] for record in evaluations] == [0.25, 1.0]
     start = demo.evaluation_start(stage.config.run.seed, 1)  # the first that only the trained policy solved
     assert sorted(stage.filmed) == [("after.mp4", start, 2), ("before.mp4", start, 1)]
-    printed = capsys.readouterr().out
+    printed, shown = capsys.readouterr()
+    assert shown.count("evaluation of both policies (compiling") == 1 and "0/4 " in shown
     assert "paired test of success" in printed
     page = (Path(stage.config.run.run_dir) / "shown" / "report.html").resolve()
     assert printed.splitlines()[-1] == f"open its page in a browser: {page}"

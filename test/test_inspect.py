@@ -13,6 +13,7 @@ import pytest
 from PIL import Image
 
 from chunk_ppo_ros.__main__ import main
+from chunk_ppo_ros.config.flags.program import SHOWS_PROGRESS
 from chunk_ppo_ros.data.episode import Episode
 from chunk_ppo_ros.data.readers import read_all
 from chunk_ppo_ros.imitation import clone_recorded
@@ -61,6 +62,14 @@ def test_sound_recordings_are_fine_and_the_last_line_says_what_is_next(
     assert last.endswith("0 ask, 0 refuse. Nothing is open: give pretrain or norm-stats the same paths and flags.")
     assert "fine    lag: states follow actions by 100 ms" in printed
     assert "  left waist" in printed and f"{recorded / 'episode_1.hdf5'}: 295 steps, 5.90 s, no mark" in printed
+
+
+def test_it_shows_how_many_episodes_are_read(
+    recorded: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv(SHOWS_PROGRESS, "1")
+    main(["inspect", str(recorded), *FLAGS])
+    assert "reading recordings: 0episode" in capsys.readouterr().err
 
 
 def test_a_damaged_file_hides_no_other(recorded: Path, capsys: pytest.CaptureFixture[str]) -> None:

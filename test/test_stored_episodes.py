@@ -18,6 +18,7 @@ from rclpy.serialization import serialize_message
 from chunk_ppo_ros.__main__ import main
 from chunk_ppo_ros.agent.stored_run.run_folders import read_live_store
 from chunk_ppo_ros.config import TrainConfig
+from chunk_ppo_ros.config.flags.program import SHOWS_PROGRESS
 from chunk_ppo_ros.core.consumption.consumed import NOTHING_CONSUMED
 from chunk_ppo_ros.core.types import Transition
 from chunk_ppo_ros.data.episode import Episode, LeftOut
@@ -111,20 +112,32 @@ def test_what_is_not_a_whole_episode_is_left_out_by_name(tmp_path: Path) -> None
     assert discarded.endswith("it was discarded")
 
 
-def test_a_run_is_exported_from_its_store_with_what_was_measured(
-    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+def test_a_store_is_exported_as_bags_and_shows_how_far_it_is(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
 ) -> None:
+    monkeypatch.setenv(SHOWS_PROGRESS, "1")
+    run = store(tmp_path / "runs" / "mine", [transition(0, 0), transition(0, 1, ends=True)])
+    assert main(["store", "export", str(run), "--to", str(tmp_path / "bags")]) == 0
+    printed = capsys.readouterr()
+    assert "journal: 2 messages" in printed.out
+    assert "exporting the store journal:   0%|          | 0/2 " in printed.err
+
+
+def test_a_run_is_exported_from_its_store_with_what_was_measured(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv(SHOWS_PROGRESS, "1")
     run = store(tmp_path / "runs" / "mine", [transition(0, 0), transition(0, 1, ends=True)])
     (run / "params.yaml").write_text("/**:\n  ros__parameters:\n    robot:\n      control_rate: 25.0\n")
     assert main(["export-lerobot", str(run), str(tmp_path / "set"), "--images", "png"]) == 0
-    lines = capsys.readouterr().out.splitlines()
+    printed = capsys.readouterr()
+    assert "reading: 0episode" in printed.err and "writing:   0%|          | 0/1 " in printed.err
+    lines = printed.out.splitlines()
     assert (
         lines[0]
         == f"reading the stored transitions of {run}; cameras and rates are those of {run}/params.yaml and the flags"
     )
-    assert lines[1].startswith(
-        "writing 1 episodes, 22 steps at 25 Hz, 1 tasks; cam_high 8x8, cam_right_wrist 8x8 (png)"
-    )
+    assert lines[1].startswith("writing 1 episode, 22 steps at 25 Hz, 1 task; cam_high 8x8, cam_right_wrist 8x8 (png)")
     assert lines[2].startswith("2 of 22 rows have images of their own step (observation.measured)")
     assert lines[2].endswith("between the starts of chunks the state is the command before")
     assert lines[3] == (f"wrote {tmp_path}/set; open it by LeRobotDataset('local/set', root='{tmp_path}/set')")

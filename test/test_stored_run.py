@@ -21,6 +21,7 @@ from chunk_ppo_ros.agent.stored_run.export_bags import MESSAGES
 from chunk_ppo_ros.agent.stored_run.run_folders import RunFolders
 from chunk_ppo_ros.agent.stored_run.wording import clause, number_of
 from chunk_ppo_ros.config import PRESETS, TrainConfig
+from chunk_ppo_ros.config.flags.program import SHOWS_PROGRESS
 from chunk_ppo_ros.core.consumption.consumed import NOTHING_CONSUMED
 from chunk_ppo_ros.core.errors import CheckpointError, UserError
 from chunk_ppo_ros.core.units import GIBIBYTE
@@ -138,6 +139,14 @@ def test_the_stores_of_a_run_are_listed_and_verified(copy: Path, capsys: pytest.
     place.segment.write_bytes(data)
     assert command.main(["verify", str(run_folder(copy))]) == 1
     assert "record 2 is lost (kind 1, sender robot_0, number 2)" in capsys.readouterr().out
+
+
+def test_reading_stores_shows_how_far_it_is(
+    copy: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv(SHOWS_PROGRESS, "1")
+    command.main(["verify", str(run_folder(copy))])
+    assert "reading the store journal:   0%|          | 0/7 " in capsys.readouterr().err
 
 
 def test_the_oldest_transitions_that_were_trained_on_are_removed(

@@ -6,9 +6,10 @@ Training samples tokens instead, because PPO learns from the differences between
 
 from __future__ import annotations
 
+import contextlib
 import dataclasses
 import time
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from pathlib import Path
 
 import numpy as np
@@ -27,6 +28,7 @@ from chunk_ppo_ros.model.checkpoints.step_folders import newest_checkpoint
 from chunk_ppo_ros.reporting.metrics_file import MetricsFile
 from chunk_ppo_ros.reporting.metrics_log import MetricsLog
 from chunk_ppo_ros.reporting.page.page import PAGE_NAME, VIDEOS
+from chunk_ppo_ros.reporting.progress import progress_bar
 from chunk_ppo_ros.reporting.report import write_report
 from chunk_ppo_ros.runtime.description import LOGS
 from chunk_ppo_ros.runtime.graph import describe, network_environment, wanted_domain
@@ -87,7 +89,12 @@ def _evaluate_both(
     """Evaluates both checkpoints at the same time, each in a separate process, and films both on one start."""
     with worker_pool(len(paths)) as pool:
         settings = {"episodes": episodes, "greedy": True}
-        results = [pool.apply_async(_evaluate, (path, config), settings) for path in paths]
+        # The first policy solves less, so that it takes longer. Its bar shows how far both are.
+        bars = ("evaluation of both policies", "")
+        results = [
+            pool.apply_async(_evaluate, (path, config), {**settings, "bar": bar})
+            for path, bar in zip(paths, bars, strict=True)
+        ]
         (before, commands_before), (after, commands_after) = (result.get() for result in results)
         episode = shown_pair(before.success, after.success)
         start = evaluation_start(config.run.seed, episode)
@@ -101,12 +108,22 @@ def _evaluate_both(
 
 
 def _evaluate(
-    path: Path, config: TrainConfig, *, episodes: int, greedy: bool
+    path: Path, config: TrainConfig, *, episodes: int, greedy: bool, bar: str
 ) -> tuple[EvaluationResult, EpisodeCommands]:
-    """Opens and evaluates a checkpoint. It runs in a worker process, to which an opened checkpoint cannot be sent."""
+    """Opens and evaluates a checkpoint. It runs in a worker process, to which an opened checkpoint cannot be sent.
+
+    `bar` is what its bar says; an empty text shows none.
+    """
     commands = EpisodeCommands()
     checkpoint = Checkpoint.open(path)
-    return evaluate_checkpoint(checkpoint, config, episodes=episodes, greedy=greedy, on_outcome=commands), commands
+    with contextlib.ExitStack() as stack:
+        on_episode: Callable[[], object] = lambda: None  # noqa: E731
+        if bar:
+            on_episode = stack.enter_context(progress_bar(bar, unit="episode", total=episodes, compiles=True)).update
+        result = evaluate_checkpoint(
+            checkpoint, config, episodes=episodes, greedy=greedy, on_episode=on_episode, on_outcome=commands
+        )
+    return result, commands
 
 
 def _film(path: Path, config: TrainConfig, start: int, commands: np.ndarray) -> None:

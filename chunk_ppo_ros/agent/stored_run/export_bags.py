@@ -14,6 +14,7 @@ from chunk_ppo_ros.core.errors import UserError
 from chunk_ppo_ros.core.units import NANOSECONDS
 from chunk_ppo_ros.data.bags.bag_writer import BagRecorder, load_types
 from chunk_ppo_ros.data.store import DamagedRecord, RecordPlace, read_payload
+from chunk_ppo_ros.reporting.progress import progress_bar
 
 _PART_BYTES = 2**29
 _NO_LIMIT = 2**62
@@ -78,8 +79,10 @@ def export_run(run: RunFolders, target: Path) -> list[str]:
 def _export_store(folder: Path, target: Path, types: Typestore) -> str:
     recorder = BagRecorder(target, types, part_bytes=_PART_BYTES, total_bytes=_NO_LIMIT)
     written, damaged = 0, 0
+    places = read_live_store(folder, check_payloads=False).records
+    bar = progress_bar(f"exporting the store {folder.name}", unit="record", total=len(places))
     try:
-        for place in read_live_store(folder, check_payloads=False).records:
+        for place in places:
             message = MESSAGES.get((folder.name, place.key.kind))
             payload = None if message is None else _payload(place)
             if message is not None and payload is not None:
@@ -87,7 +90,9 @@ def _export_store(folder: Path, target: Path, types: Typestore) -> str:
                 recorder.write(message.topic, message.type_name, stamp, payload)
                 written += 1
             damaged += message is not None and payload is None
+            bar.update()
     finally:
+        bar.close()
         recorder.close()
     lost = f", {damaged} could not be read" if damaged else ""
     return f"{folder.name}: {number_of(written, 'message')}{lost}"

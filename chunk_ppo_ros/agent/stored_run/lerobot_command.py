@@ -7,6 +7,7 @@ from collections.abc import Iterator, Sequence
 from pathlib import Path
 
 from chunk_ppo_ros.agent.stored_run.run_folders import STORES, read_live_store
+from chunk_ppo_ros.agent.stored_run.wording import number_of
 from chunk_ppo_ros.config import PRESETS, TrainConfig, flags
 from chunk_ppo_ros.config.commands.recordings import export_lerobot_parser
 from chunk_ppo_ros.config.parameter_file import load_config_file
@@ -19,6 +20,7 @@ from chunk_ppo_ros.data.lerobot.writing.form import MEASURED, DatasetForm, form_
 from chunk_ppo_ros.data.readers import find_reader, iterate_episodes
 from chunk_ppo_ros.data.rollout_journal import NAME as JOURNAL
 from chunk_ppo_ros.data.stored_episodes import read_stored_episodes
+from chunk_ppo_ros.reporting.progress import progress_bar
 
 BAG, PARAMETERS = "bag", "params.yaml"
 """The names of the recording and of the settings in the folder of a run."""
@@ -107,7 +109,8 @@ def main(arguments: Sequence[str]) -> int:
     print("\n".join(_lines(episodes, form, config)), flush=True)
     with removed_after_failure(parsed.output):
         check_folder(parsed.output, "OUTPUT")
-        write_dataset(parsed.output, episodes, form)
+        with progress_bar("writing", unit="episode", total=len(episodes)) as bar:
+            write_dataset(parsed.output, episodes, form, on_episode=bar.update)
     print(f"wrote {parsed.output}; open it by LeRobotDataset('local/{parsed.output.name}', root='{parsed.output}')")
     return 0
 
@@ -130,12 +133,15 @@ def _origin(source: Source) -> str:
 
 def _used(found: Iterator[Episode | LeftOut]) -> list[Episode]:
     """Returns the episodes that can be used, and prints a line for each other one."""
-    episodes = []
-    for each in found:
-        if isinstance(each, LeftOut):
-            print(each, flush=True)
-        else:
-            episodes.append(each)
+    episodes, left_out = [], []
+    with progress_bar("reading", unit="episode") as bar:
+        for each in found:
+            if isinstance(each, LeftOut):
+                left_out.append(each)
+            else:
+                episodes.append(each)
+            bar.update()
+    print("".join(f"{each}\n" for each in left_out), end="", flush=True)
     return episodes
 
 
@@ -144,7 +150,8 @@ def _lines(episodes: Sequence[Episode], form: DatasetForm, config: TrainConfig) 
     num_steps, tasks = sum(len(episode) for episode in episodes), {episode.prompt for episode in episodes}
     cameras = ", ".join(f"{name} {width}x{height}" for name, (height, width, _) in form.cameras.items()) or "no camera"
     lines = [
-        f"writing {len(episodes)} episodes, {num_steps} steps at {form.rate} Hz, {len(tasks)} tasks; {cameras} "
+        f"writing {number_of(len(episodes), 'episode')}, {number_of(num_steps, 'step')} at {form.rate} Hz, "
+        f"{number_of(len(tasks), 'task')}; {cameras} "
         f"({form.image_format}); joints in rad, grippers 0 (closed) to 1 (open) by the convention "
         f"{config.robot.gripper_convention}"
     ]

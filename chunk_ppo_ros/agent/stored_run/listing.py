@@ -5,6 +5,8 @@ from __future__ import annotations
 from chunk_ppo_ros.agent.stored_run.run_folders import RunFolders, read_live_store
 from chunk_ppo_ros.agent.stored_run.wording import clause, number_of
 from chunk_ppo_ros.core.units import MEBIBYTE
+from chunk_ppo_ros.data.store.segment_file import list_segments
+from chunk_ppo_ros.reporting.progress import progress_bar
 
 
 def list_stores(run: RunFolders) -> list[str]:
@@ -22,7 +24,8 @@ def verify_stores(run: RunFolders) -> tuple[list[str], bool]:
     """Reads every record of a run. Returns what was found, in lines, and whether nothing is damaged."""
     lines, whole = [], True
     for folder in run.stores():
-        contents = read_live_store(folder, check_payloads=True)
+        with progress_bar(f"reading the store {folder.name}", unit="file", total=len(list_segments(folder))) as bar:
+            contents = read_live_store(folder, check_payloads=True, on_file=bar.update)
         lines += [f"{folder.name}: {hole}" for hole in contents.holes]
         lines += [f"{folder.name}: {tail}" for tail in contents.unfinished]
         state = "damaged" if contents.holes else "right"

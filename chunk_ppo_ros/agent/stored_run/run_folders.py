@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import dataclasses
+from collections.abc import Callable
 from pathlib import Path
 
 from chunk_ppo_ros.core.errors import UserError
@@ -60,7 +61,7 @@ class RunFolders:
         return sorted(path for path in (self.folder / STORES).iterdir() if path.is_dir())
 
 
-def read_live_store(folder: Path, *, check_payloads: bool) -> Contents:
+def read_live_store(folder: Path, *, check_payloads: bool, on_file: Callable[[], object] = lambda: None) -> Contents:
     """Returns what a store holds, also while its process removes what it does not need any more.
 
     Raises:
@@ -69,7 +70,7 @@ def read_live_store(folder: Path, *, check_payloads: bool) -> Contents:
     """
     for _ in range(_TRIES):
         try:
-            return read_store(folder, check_payloads=check_payloads)
+            return read_store(folder, check_payloads=check_payloads, on_file=on_file)
         except FileNotFoundError:
             continue
-    return read_store(folder, check_payloads=check_payloads)
+    return read_store(folder, check_payloads=check_payloads, on_file=on_file)

@@ -6,7 +6,7 @@ import itertools
 import os
 import threading
 import zlib
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from pathlib import Path
 
 from chunk_ppo_ros.core.errors import UserError
@@ -28,7 +28,7 @@ class DamagedRecord(UserError):
     """A record was readable before, and is not any more."""
 
 
-def read_store(folder: Path, *, check_payloads: bool = True) -> Contents:
+def read_store(folder: Path, *, check_payloads: bool = True, on_file: Callable[[], object] = lambda: None) -> Contents:
     """Returns what a store holds, without payloads and without locking it.
 
     A record that another process is just writing is an unfinished tail.
@@ -37,6 +37,7 @@ def read_store(folder: Path, *, check_payloads: bool = True) -> Contents:
         folder: the folder of the store. A folder that is missing holds nothing.
         check_payloads: whether payloads are read and compared with their checksums. Those of the newest segment are in
             any case.
+        on_file: is called after each file.
 
     Raises:
         OSError: when a file cannot be read.
@@ -44,10 +45,10 @@ def read_store(folder: Path, *, check_payloads: bool = True) -> Contents:
     """
     paths = list_segments(folder)
     ends: list[int | None] = [*map(first_index_of, paths[1:]), None]
-    found = [
-        scan(path, end_index=end, check_payloads=check_payloads or end is None)
-        for path, end in zip(paths, ends, strict=False)
-    ]
+    found = []
+    for path, end in zip(paths, ends, strict=False):
+        found.append(scan(path, end_index=end, check_payloads=check_payloads or end is None))
+        on_file()
     return Contents(
         segments=tuple(each.segment for each in found),
         records=tuple(place for each in found for place in each.records),

@@ -24,6 +24,7 @@ from chunk_ppo_ros.imitation.clone_recorded import split_episodes
 from chunk_ppo_ros.imitation.inspection import before_work, report
 from chunk_ppo_ros.imitation.inspection.picture import draw_episodes
 from chunk_ppo_ros.model.checkpoints.checkpoint import Checkpoint
+from chunk_ppo_ros.reporting.progress import progress_bar
 
 
 def inspect(paths: Sequence[Path], config: TrainConfig) -> tuple[dict[str, list[DataFinding]], Survey, list[Episode]]:
@@ -40,8 +41,11 @@ def inspect(paths: Sequence[Path], config: TrainConfig) -> tuple[dict[str, list[
     check_insisted(config)
     start = open_pretrained(config.run)
     checkpoint = None if isinstance(start, NoCheckpoint) else start.require()
-    survey = Survey()
-    episodes = list(read_into(survey, paths, config))
+    survey, episodes = Survey(), []
+    with progress_bar("reading recordings", unit="episode") as bar:
+        for episode in read_into(survey, paths, config):
+            episodes.append(episode)
+            bar.update()
     findings = run_checks(survey, config)
     findings["cameras"] += accepted(before_work.frame_findings(episodes), config)
     imitated = [at_rate(each, config.robot.control_rate) for each in episodes if each.success is not False]
