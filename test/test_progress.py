@@ -169,3 +169,15 @@ def test_a_resumed_run_does_not_count_the_steps_of_earlier_starts(clock: Clock) 
     estimate.after_update(900)
     clock.time += 30.0
     assert estimate.after_update(950) == "about 30 s left, until 23:59"
+
+
+@pytest.mark.parametrize(
+    ("total", "text"),
+    [(600, "about 20 h 00 min left, until 2026-11-29 05:30"), (10**15, "more than a year left")],
+)
+def test_a_run_of_days_says_the_day_and_one_without_an_end_says_so(clock: Clock, total: int, text: str) -> None:
+    """A robot may be trained until somebody stops it, by a number of steps that is never reached."""
+    estimate = RunEstimate(total, clock=clock, now=lambda: datetime.datetime(2026, 11, 28, 9, 30))
+    estimate.after_update(100)
+    clock.time += 5 * 3600.0
+    assert estimate.after_update(200) == text

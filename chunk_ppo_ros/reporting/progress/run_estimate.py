@@ -9,6 +9,9 @@ from collections.abc import Callable
 
 from chunk_ppo_ros.reporting.progress.durations import duration_text
 
+_HALF_A_DAY, _YEAR = 12 * 3600.0, 365 * 24 * 3600.0
+"""Times, s. The end of a run that takes longer than the first has its day, and beyond the second no end is told."""
+
 
 class RunEstimate:
     """Estimates the end of a run from the pace of its updates. The first one is left out, because XLA compiles in it.
@@ -55,5 +58,8 @@ class RunEstimate:
             return ""
         updates_left = math.ceil((self._total - num_steps) * self._num_updates / (num_steps - first))
         left = updates_left * (at - since) / self._num_updates
+        if left >= _YEAR:
+            return "more than a year left"
         ends = self._now() + datetime.timedelta(seconds=left)
-        return f"about {duration_text(left)} left, until {ends:%H:%M}"
+        day = f"{ends:%Y-%m-%d} " if left >= _HALF_A_DAY else ""
+        return f"about {duration_text(left)} left, until {day}{ends:%H:%M}"
