@@ -109,7 +109,7 @@ def test_no_command_takes_weights_that_are_not_finite(
     first = named if command in ("train", "pretrain") else [path]
     assert __main__.main([command, *first, *given]) == 2
     error = capsys.readouterr().err.splitlines()[-1]
-    assert error.startswith(f"chunk_ppo_ros {command}: {path}/params must have finite numbers alone, but 1 of "), error
+    assert error.startswith(f"chunk_ppo {command}: {path}/params must have finite numbers alone, but 1 of "), error
     assert f" in params/{LEAF} are NaN or infinite; its training has failed or the file is damaged: take" in error
     assert not [file for file in new.rglob("*") if file.is_file()]
 

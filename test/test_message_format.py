@@ -45,7 +45,7 @@ CHECKED_BY_CONVERSIONS = {
 }
 """The subscriptions whose node refuses a malformed message in its own way, and calls a conversion that checks."""
 
-ONLY_STAMPS = {("report_outbox.py", "chunk_outcome")}
+ONLY_STAMPS = {("report_outbox.py", "chunk_outcome"), ("ros_time.py", "episode_state")}
 """The subscriptions whose node reads nothing but the stamp, which stands first in every format."""
 
 NODES = pathlib.Path(nodes.__file__).parent
@@ -76,9 +76,9 @@ def creating_calls(path: pathlib.Path) -> Iterator[tuple[str, str]]:
 
 
 def test_no_node_subscribes_to_our_messages_without_a_check_of_their_format() -> None:
-    """nodes/bench is no node. Both of its processes are started from one version of the package."""
+    """The processes of nodes/bench, and the nodes that a replay starts, are from one version of the package."""
     unchecked = set()
-    for path in (path for path in NODES.rglob("*.py") if path.parent.name not in ("bench", "wire")):
+    for path in (path for path in NODES.rglob("*.py") if path.parent.name not in ("bench", "replay", "wire")):
         for owner, method in creating_calls(path):
             topic = getattr(topics, owner.removeprefix("topics."), None)
             if method != "create_publisher" and isinstance(topic, topics.Topic) and topic.name in OURS:
@@ -91,7 +91,7 @@ def test_publishers_and_subscriptions_are_made_from_the_table_of_topics() -> Non
     assert owners.pop(NODES / "wire" / "topics.py") == {"node"}
     assert len({path for path in owners if owners[path]}) > 15
     drivers = ("robot/interbotix/driver_link.py", "robot/leaders/leader_link.py", "sim/driver_commands.py")
-    for path in drivers:  # Interbotix's driver names its topics.
+    for path in (*drivers, "command_line/topic.py"):  # Interbotix's driver names its topics, and a user names others.
         del owners[NODES / path]
     beside = {(path.name, owner) for path in owners for owner in owners[path] if not owner.startswith("topic")}
     assert not beside

@@ -54,6 +54,6 @@ def test_the_simulator_refuses_it_in_one_line(
         given = ["--pretrained_checkpoint_path", str(path), "--run_dir", str(new), "--checkpoint_root", str(new)]
     assert main([command, *given, "--config", "debug", "--simulator", "kinematic"]) == 2
     error = capsys.readouterr().err.splitlines()[-1]
-    assert error.startswith(f"chunk_ppo_ros {command}: ") and " must " in error and "14" in error
+    assert error.startswith(f"chunk_ppo {command}: ") and " must " in error and "14" in error
     assert "measure a policy of another robot on its own recordings: measure-imitation and positions" in error
     assert not new.exists() or not [file for file in new.rglob("*") if file.is_file()]

@@ -151,7 +151,7 @@ def test_demonstrations_that_do_not_fit_are_an_error_of_the_user(
 
     bundle = SimpleNamespace(tokenizer="its tokenizer")
     monkeypatch.setattr(positions.restore, "load", lambda checkpoint, config: bundle)
-    monkeypatch.setattr(positions, "collect_demonstrations", lambda config: "simulated")
+    monkeypatch.setattr(positions, "collect_demonstrations", lambda config, **_: "simulated")
     monkeypatch.setattr(positions, "recorded_chunks_of", lambda path, config, *, checkpoint: path)
     monkeypatch.setattr(positions, "tokenize", refuse)
     for episodes in (None, tmp_path):

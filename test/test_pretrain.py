@@ -13,6 +13,7 @@ import numpy as np
 import pytest
 
 from chunk_ppo_ros.config import PRESETS, PretrainConfig, TrainConfig
+from chunk_ppo_ros.config.flags.program import SHOWS_PROGRESS
 from chunk_ppo_ros.core.errors import CheckpointError, UserError
 from chunk_ppo_ros.evaluation.bench.bench_inputs import random_observation
 from chunk_ppo_ros.imitation import behavior_cloning
@@ -168,8 +169,19 @@ def test_imitation_makes_the_steps_of_openpis_optimizer(tmp_path: Path) -> None:
     ) == pytest.approx(2.0)  # The mean over the tokens, however many chunks there are.
 
 
-def test_the_bar_of_cloning_advances_with_each_step(capsys: pytest.CaptureFixture[str]) -> None:
+def test_the_bar_of_cloning_advances_with_each_step(
+    capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv(SHOWS_PROGRESS, "1")
+    bars, make_bar = [], behavior_cloning.progress_bar
+
+    def keep(*given: Any, **named: Any) -> Any:
+        bars.append(make_bar(*given, **named))
+        return bars[0]
+
+    monkeypatch.setattr(behavior_cloning, "progress_bar", keep)
     with behavior_cloning.cloning_progress(3) as on_step:
         for loss in (2.0, 1.0, 0.5):
             on_step(loss)
-    assert "behavior cloning: 100%" in capsys.readouterr().err.rpartition("\r")[2]
+    assert (bars[0].done, bars[0].total) == (3, 3)
+    assert "behavior cloning (compiling" in capsys.readouterr().err

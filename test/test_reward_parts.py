@@ -95,7 +95,7 @@ def test_a_robot_that_was_started_anew_beside_reward_node_is_noticed(node: FakeN
     node.gids = {"sim_node": b"another process", "p": b"another process"}
     second = RewardWatch(node, CONFIG, Conditions(node))  # type: ignore[arg-type]
     second.expect(peers, now=10.0)
-    assert second.restarted(10.0) == [Restart("sim_node", Role.SOURCE)]
+    assert second.restarted(10.0) == [Restart("sim_node", Role.SOURCE, is_before=True)]
     lost = {name: Restart(name, Role.SOURCE).has_lost_the_robot for name in ("sim_node", "classifier")}
     assert lost == {"sim_node": True, "classifier": False}
 

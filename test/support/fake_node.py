@@ -86,6 +86,20 @@ class FakeTimer:
         self.is_due = False
 
 
+class FakeTime:
+    """The ROS time of a node, which tests set by its attribute `now`. It keeps the times that are noted."""
+
+    def __init__(self, node: FakeNode) -> None:
+        self.noted: list[int] = []
+        self._node = node
+
+    def note(self, stamp: int) -> None:
+        self.noted.append(stamp)
+
+    def now(self) -> int:
+        return self._node.now
+
+
 class FakeNode:
     """A node and its logger in one. It keeps what is logged and published, and tests call what it subscribes to.
 
@@ -100,6 +114,7 @@ class FakeNode:
         listening: the names of the nodes that listen to a topic, by topic; one named listener by default.
         gids: the ids of the publishers of nodes, by the name of the node; where it has none, its name is its id.
         now: the ROS time, ns.
+        ros_time: gives that time to parts which stamp messages.
     """
 
     def __init__(self) -> None:
@@ -113,6 +128,7 @@ class FakeNode:
         self.gids: dict[str, bytes] = {}
         self.timers: list[FakeTimer] = []
         self.now = 0
+        self.ros_time = FakeTime(self)
         self._conditions = Conditions(self)  # type: ignore[arg-type]
 
     def get_logger(self) -> FakeNode:

@@ -58,8 +58,10 @@ class Players:
         self._publishers: dict[tuple[str, str], Publisher] = {}
         for topic in TOLD:
             self._publishers[_NODES[topic.name], topic.name] = topic.create_publisher(self._nodes[_NODES[topic.name]])
-        reward = topics.TASK_REWARD
-        self._publishers[f"{CLASSIFIER}_node", reward.name] = reward.create_publisher(self._nodes[f"{CLASSIFIER}_node"])
+        classifier = f"{CLASSIFIER}_node"
+        self._publishers[classifier, topics.TASK_REWARD.name] = topics.TASK_REWARD.create_publisher(
+            self._nodes[classifier]
+        )
         self._ear = ear = self._make_node("replay")
         topics.CHUNK_OUTCOME.create_subscription(ear, self._on_outcome)
         topics.TRANSITION_ACK.create_subscription(ear, self._on_ack)

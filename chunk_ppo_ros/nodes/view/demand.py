@@ -60,5 +60,4 @@ class Demand:
 
     def _subscribe(self, source: Source) -> Subscription[Any]:
         topic = source.topic
-        profile = source.profile or topic.read_profile
-        return self._node.create_subscription(topic.message_type, topic.name, source.on_message, profile)
+        return topic.create_subscription(self._node, source.on_message, profile=source.profile)

@@ -69,8 +69,8 @@ class Topic:
         *,
         profile: QoSProfile | None = None,
         events: SubscriptionEventCallbacks | None = None,
-    ) -> None:
-        """Subscribes a node to this topic. Nothing checks the format of the messages.
+    ) -> Subscription[Any]:
+        """Subscribes a node to this topic, and returns the subscription. Nothing checks the format of the messages.
 
         Args:
             node: the node that subscribes.
@@ -79,7 +79,7 @@ class Topic:
             events: what is called for events of DDS; rclpy logs incompatible profiles by default.
         """
         named: dict[str, Any] = {} if events is None else {"event_callbacks": events}
-        node.create_subscription(self.message_type, self.name, on_message, profile or self.read_profile, **named)
+        return node.create_subscription(self.message_type, self.name, on_message, profile or self.read_profile, **named)
 
     def create_raw_subscription(self, node: Node, on_bytes: Callable[..., None]) -> None:
         """Subscribes a node to this topic. `on_bytes` is called with each message as it was serialized."""
