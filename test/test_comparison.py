@@ -101,6 +101,8 @@ def test_the_command_compares_runs(
     assert {"group A, mean of 2", "group A, 95 % interval", "one (group A)", "<two> (group A)"} <= set(labels)
     assert main(["report", "one", "<two>", "--to", "new/place.html"]) == 0
     assert (tmp_path / "new" / "place.html").is_file()
+    assert main(["report", "one", "--to", "new/place.html"]) == 2
+    assert "--to must be given with several runs" in capsys.readouterr().err
 
 
 def test_a_run_is_compared_once(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]):

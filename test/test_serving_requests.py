@@ -38,6 +38,9 @@ FORM = RequestForm(tuple(ROBOT_CAMERAS), 16, "reach both balls")
         ({"images": {"cam_high": np.zeros((3, 1, 999), np.uint8)}}, "cannot be used: image must be at most"),
         ({"prompt": 3}, "prompt must be words, got 3"),
         ({"prompt": " "}, "prompt must be words"),
+        ({"prompt": "a" * 5000}, "prompt must have at most 4096 characters, got 5000"),
+        ({"images": {"\x1b[2J\n" + "x" * 99: 0}}, r"cam_low, got \\x1b\[2J\\nx{31}$"),
+        ({"images": {str(number): 0 for number in range(1000)}}, r"got 0, 1, 2, 3, 4, 5, 6, 7, more$"),
         ({"return_log_probs": "yes"}, "return_log_probs must be true or false, got 'yes'"),
     ],
 )
@@ -61,6 +64,7 @@ def test_a_policy_without_a_prompt_of_its_own_wants_one_in_each_request() -> Non
         ({b"dtype": None}, "got the dtype None"),
         ({b"shape": [3]}, r"of shape \[3\] and dtype float32 must have 12 bytes, got 8"),
         ({b"shape": [-2]}, r"must have bytes and a shape, got bytes and \[-2\]"),
+        ({b"shape": [1] * 1000}, r"must have bytes and a shape, got bytes and \[1, 1, 1"),
         ({b"data": "12345678"}, "must have bytes and a shape, got str"),
     ],
 )

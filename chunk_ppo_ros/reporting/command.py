@@ -40,6 +40,10 @@ def main(arguments: Sequence[str]) -> int:
     folders = [find_run(name) for name in parsed.runs]
     if len({folder.resolve() for folder in folders}) < len(folders):
         raise ReportError(f"each run must be named once to be compared, got {' '.join(parsed.runs)}; leave one out")
+    if len(folders) == 1 and parsed.to is not None:
+        raise ReportError(
+            f"--to must be given with several runs, got {parsed.to} with one; its page is written into its own folder"
+        )
     return _report(folders[0]) if len(folders) == 1 else _compare(folders, parsed.to)
 
 

@@ -58,7 +58,7 @@ def read_records(run_dir: Path) -> list[Record]:
 
     Raises:
         FileNotFoundError: if the folder has no `metrics.jsonl`.
-        ValueError: if a finished line is not JSON.
+        ValueError: if a finished line is not JSON, or has no kind.
     """
     path = Path(run_dir) / FILE_NAME
     records: list[Record] = []
@@ -70,8 +70,12 @@ def read_records(run_dir: Path) -> list[Record]:
             record = json.loads(line)
         except ValueError as error:
             raise ValueError(f"{path}, line {number}, must be JSON: {error}; move the file away") from error
-        if record["kind"] == "run" and record["run_id"] != run_id:
-            records, run_id = [], record["run_id"]
+        if not isinstance(record, dict) or not isinstance(record.get("kind"), str):
+            raise ValueError(
+                f"{path}, line {number}, must be an object with its kind, got {str(record)[:60]}; move the file away"
+            )
+        if record["kind"] == "run" and record.get("run_id") != run_id:
+            records, run_id = [], record.get("run_id")
         records.append(record)
     return records
 

@@ -1,7 +1,8 @@
 """The process that writes a run's page and plot for `report_writer.py`, so that training does not wait for drawing.
 
 It is run as `python -m chunk_ppo_ros.reporting.report_process RUN_DIR INTERVAL`. Each line on its input requests the
-page. It writes the page at most every INTERVAL seconds, and once more when the input ends. The input ends after the
+page. It writes the page at most every INTERVAL seconds, less often where
+writing takes long, and once more when the input ends. The input ends after the
 last update, after Ctrl-C, and when the process that trains was killed. The exit status is 1 where the last page could
 not be written.
 """
@@ -20,6 +21,10 @@ from chunk_ppo_ros.reporting.report import write_report
 LOG_NAME = "report.log"
 """The file in the run's folder that takes the output of this process. It is removed at the end where it is empty."""
 
+LEAST_REST = 9.0
+"""How many times as long as writing a page took this process rests before the next one. So the page of a very long run
+takes at most a tenth of a core."""
+
 NICENESS = 10
 """The niceness of this process, as for nice(1). It lets the process that trains run first."""
 
@@ -36,8 +41,10 @@ def main(run_dir: Path, interval: float) -> int:
             return _finish(run_dir)
         wanted = wanted or bool(readable)
         if wanted and time.monotonic() >= due:
+            begin = time.monotonic()
             _write(run_dir)
-            wanted, due = False, time.monotonic() + interval
+            end = time.monotonic()
+            wanted, due = False, end + max(interval, LEAST_REST * (end - begin))
 
 
 def _finish(run_dir: Path) -> int:

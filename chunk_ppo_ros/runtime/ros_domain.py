@@ -52,7 +52,8 @@ def claim_domain(wanted: int | None = None, *, run: str = "") -> Iterator[int]:
     A wanted domain is marked as used too, so that `find_domain` knows the graphs of robots as well.
 
     Args:
-        wanted: the domain to take even if it is in use. None takes a free one.
+        wanted: the domain to take even if it is in use. None takes a free one, which is not that of ROS_DOMAIN_ID: a
+            robot of the user may begin to use that one later.
         run: the name of the run, which `find_domain` tells.
 
     Raises:
@@ -62,7 +63,7 @@ def claim_domain(wanted: int | None = None, *, run: str = "") -> Iterator[int]:
         with _marked(wanted, fcntl.LOCK_SH, run):
             yield wanted
         return
-    for domain in DOMAINS:
+    for domain in (domain for domain in DOMAINS if str(domain) != os.environ.get("ROS_DOMAIN_ID")):
         with _marked(domain, fcntl.LOCK_EX, run) as is_mine:
             if is_mine and _ports_are_free(domain):
                 yield domain

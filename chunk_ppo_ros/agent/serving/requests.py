@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import dataclasses
-from collections.abc import Mapping
+import itertools
+from collections.abc import Iterable, Mapping
 
 import numpy as np
 
@@ -17,6 +18,10 @@ UNUSED_CAMERA = "cam_low"
 """The camera of ALOHA that openpi's policies have no input for. A request may have it."""
 REQUIRED_CAMERA = aloha.ROBOT_CAMERAS["base_0_rgb"]
 """The camera that each request must have, as openpi's server wants it. Others may be missing."""
+
+MAX_PROMPT = 4096
+"""The length of the longest prompt that is read. Other clients wait while the tokens of a prompt are computed."""
+_MAX_NAMED, _LONGEST_NAME = 8, 40
 
 
 @dataclasses.dataclass(frozen=True)
@@ -63,7 +68,7 @@ def read_request(message: object, form: RequestForm) -> Request:
         raise MessageError(f"a request must be a map with {STATE} and {IMAGES}, got {type(message).__name__}")
     missing = [key for key in (STATE, IMAGES) if key not in message]
     if missing:
-        found = ", ".join(map(str, message)) or "nothing"
+        found = _listed(message) or "nothing"
         raise MessageError(f"a request must have {STATE} and {IMAGES}, got no {' and '.join(missing)} but {found}")
     wants_log_probs = message.get(LOG_PROBS, False)
     if not isinstance(wants_log_probs, bool | np.bool_):
@@ -102,6 +107,8 @@ def _prompt(value: object, form: RequestForm) -> str:
             )
     if not isinstance(value, str) or not value.strip():
         raise MessageError(f"{PROMPT} must be words, got {value!r:.60}")
+    if len(value) > MAX_PROMPT:
+        raise MessageError(f"{PROMPT} must have at most {MAX_PROMPT} characters, got {len(value)}; shorten it")
     return value
 
 
@@ -110,11 +117,11 @@ def _images(value: object, form: RequestForm) -> dict[str, np.ndarray]:
     known = (*aloha.MODEL_CAMERAS, UNUSED_CAMERA)
     if not isinstance(value, Mapping):
         raise MessageError(f"{IMAGES} must be a map from cameras to images, got {type(value).__name__}")
-    unknown = [str(camera) for camera in value if camera not in known]
+    unknown = [camera for camera in value if camera not in known]
     if unknown:
-        raise MessageError(f"cameras must be among {', '.join(known)}, got {', '.join(unknown)}")
+        raise MessageError(f"cameras must be among {', '.join(known)}, got {_listed(unknown)}")
     if REQUIRED_CAMERA not in value and aloha.MODEL_CAMERAS[REQUIRED_CAMERA] in form.cameras:
-        raise MessageError(f"{IMAGES} must have {REQUIRED_CAMERA}, got {', '.join(map(str, value)) or 'none'}")
+        raise MessageError(f"{IMAGES} must have {REQUIRED_CAMERA}, got {_listed(value) or 'none'}")
     used = {aloha.MODEL_CAMERAS[camera]: camera for camera in value if camera in aloha.MODEL_CAMERAS}
     return {key: _image(value[used[key]], used[key], form.image_size) for key in form.cameras if key in used}
 
@@ -132,6 +139,12 @@ def _image(value: object, camera: str, size: int) -> np.ndarray:
         return images.resize_with_pad(np.ascontiguousarray(value.transpose(1, 2, 0)), size)
     except ValueError as error:
         raise MessageError(f"the image of {camera} cannot be used: {error}") from error
+
+
+def _listed(names: Iterable[object]) -> str:
+    """Returns the names that a client gave, in which nothing is longer than a line or steers the terminal."""
+    first = [repr(str(name))[1:-1][:_LONGEST_NAME] for name in itertools.islice(names, _MAX_NAMED + 1)]
+    return ", ".join([*first[:_MAX_NAMED], *(["more"] if len(first) > _MAX_NAMED else [])])
 
 
 def _form_of(value: object) -> str:

@@ -16,6 +16,8 @@ ARRAY, SCALAR = b"__ndarray__", b"__npgeneric__"
 _DATA, _DTYPE, _SHAPE = b"data", b"dtype", b"shape"
 _KINDS = "biuf"
 """The kinds of dtypes that are read: bool, int, unsigned int and float."""
+_MAX_DIMENSIONS = 8
+"""The largest number of dimensions of an array. The product of a million sizes would take hours."""
 
 
 class MessageError(ValueError):
@@ -80,8 +82,9 @@ def _to_dtype(value: Mapping[object, object]) -> np.dtype:
 
 
 def _to_array(data: object, dtype: np.dtype, shape: object) -> np.ndarray:
-    sizes = [size for size in shape if isinstance(size, int) and size >= 0] if isinstance(shape, list | tuple) else None
-    if sizes is None or not isinstance(shape, list | tuple) or len(sizes) != len(shape) or not isinstance(data, bytes):
+    dimensions = shape if isinstance(shape, list | tuple) and len(shape) <= _MAX_DIMENSIONS else None
+    sizes = [size for size in dimensions or () if isinstance(size, int) and size >= 0]
+    if dimensions is None or len(sizes) != len(dimensions) or not isinstance(data, bytes):
         raise MessageError(f"an array must have bytes and a shape, got {type(data).__name__} and {shape!r:.40}")
     if math.prod(sizes) * dtype.itemsize != len(data):
         raise MessageError(

@@ -30,15 +30,15 @@ from chunk_ppo_ros.nodes.replay.conductor import Conductor
 from chunk_ppo_ros.nodes.replay.players import Players
 from chunk_ppo_ros.nodes.replay.recorded_run import RecordedRun, ReplayError, read_run
 from chunk_ppo_ros.nodes.replay.script import make_script
-from chunk_ppo_ros.nodes.replay.two_nodes import TwoNodes, settings_of_replay
-from chunk_ppo_ros.runtime.ros_domain import claim_domain, keep_to_this_machine
+from chunk_ppo_ros.nodes.replay.two_nodes import TwoNodes, keep_off_the_network, settings_of_replay
+from chunk_ppo_ros.runtime.ros_domain import claim_domain
 
 PARAMETERS = "params.yaml"
 """The file with the settings of the recorded run, in the folder of the recording or the one above."""
 
 
 def main(arguments: Sequence[str]) -> int:
-    """Runs `replay BAG`. The exit status is 1 where a transition differs.
+    """Runs `replay BAG`. The exit status is 1 where a transition differs, or there is none.
 
     Raises:
         UserError: where there is no recording, or it cannot be replayed.
@@ -48,6 +48,8 @@ def main(arguments: Sequence[str]) -> int:
     config = _settings(Path(given.bag), given.params_file)
     recorded = read_run(bags)
     print(f"replays run {recorded.run_id} with {len(recorded.transitions)} transitions from {given.bag}", flush=True)
+    if recorded.lost:
+        print(f"the recording lacks {len(recorded.lost)} accepted transitions; they are not compared", flush=True)
     with _folder(given.output) as output:
         _replay(recorded, bags, settings_of_replay(config, output), patience=given.patience)
         results = _compare(recorded, bags, output, given.compare)
@@ -102,7 +104,7 @@ def _folder(output: str) -> Iterator[Path]:
 
 
 def _replay(recorded: RecordedRun, bags: tuple[Path, ...], config: TrainConfig, *, patience: float) -> None:
-    keep_to_this_machine()
+    keep_off_the_network()
     steps = make_script(recorded.events)
     with contextlib.ExitStack() as stack:
         domain = stack.enter_context(claim_domain())

@@ -39,11 +39,16 @@ class Comparison:
 
     @property
     def is_equal(self) -> bool:
-        """Whether the replay made all transitions of the recorded run, and each with the same content."""
-        return not self.different
+        """Whether the replay made all transitions of the recorded run, and each with the same content.
+
+        It is false where there is nothing to compare.
+        """
+        return bool(self.num_transitions) and not self.different
 
     def __str__(self) -> str:
         num_equal = self.num_transitions - len(self.different)
+        if not self.num_transitions:
+            return f"there is no accepted transition to compare among {self.source}, so nothing is shown to be equal"
         text = f"{num_equal} of {self.num_transitions} transitions are equal, byte for byte, to {self.source}"
         return text + (f"; others are {', '.join(map(str, self.different[:10]))}" if self.different else "")
 

@@ -61,11 +61,13 @@ class RecordedRun:
         run_id: the identity of the run.
         events: what happened, in the order of the times at which it was recorded.
         transitions: where the first message of each transition is that trainer_node has accepted, by its number.
+        lost: the numbers of accepted transitions whose message is not in the recording.
     """
 
     run_id: str
     events: tuple[Event, ...]
     transitions: dict[int, MessagePlace]
+    lost: tuple[int, ...] = ()
 
 
 def read_run(bags: tuple[Path, ...]) -> RecordedRun:
@@ -113,7 +115,8 @@ class _Reader:
         if not self._run_id:
             raise ReplayError("a recording must hold the announcement of a policy, got none; record from the start")
         transitions = {number: self._transitions[number] for number in self._accepted if number in self._transitions}
-        return RecordedRun(self._run_id, tuple(found), transitions)
+        lost = tuple(sorted(self._accepted - transitions.keys()))
+        return RecordedRun(self._run_id, tuple(found), transitions, lost)
 
     def _messages(self) -> list[BagMessage]:
         """Returns the messages without those of other topics, by the time at which they were recorded."""

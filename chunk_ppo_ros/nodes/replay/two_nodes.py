@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import dataclasses
+import os
 import threading
 from collections.abc import Iterator, Mapping
 from pathlib import Path
@@ -39,6 +40,15 @@ def settings_of_replay(config: TrainConfig, output: Path) -> TrainConfig:
     )
     episode = dataclasses.replace(config.episode, reset=OPERATOR, reset_command="", start_automatically=False)
     return dataclasses.replace(config, run=run, episode=episode)
+
+
+def keep_off_the_network() -> None:
+    """Lets the ROS nodes of this process be found by this machine only, whatever the user chose for other programs.
+
+    A replay publishes chunks and results of a robot, which no robot on the network may hear. It must be called before
+    ROS is initialized.
+    """
+    os.environ.update(graph_lib.network_environment(discovery="localhost"))
 
 
 class TwoNodes:

@@ -10,6 +10,18 @@ from typing import Any
 from chunk_ppo_ros.config.env import REAL_ROBOT
 from chunk_ppo_ros.reporting.metrics_file import FILE_NAME, Record, read_records
 
+_COUNTED = ("time", "num_chunks", "num_steps", "policy_version")
+_NEEDED = {
+    "run": ("run_id", "time", "config"),
+    "update": _COUNTED,
+    "episode": (*_COUNTED, "episode/episode", "episode/success", "episode/num_chunks"),
+    "evaluation": (
+        *(*_COUNTED, "evaluation/checkpoint", "evaluation/decoding", "evaluation/episodes"),
+        *(f"evaluation/{name}_{end}" for name in ("success", "reward") for end in ("low", "mean", "high")),
+    ),
+}
+"""What records have by their kinds, and what is never null. The page of a run is made of it."""
+
 
 @dataclasses.dataclass(frozen=True)
 class RunData:
@@ -37,7 +49,8 @@ class RunData:
 
         Raises:
             FileNotFoundError: when there are no metrics.
-            ValueError: when the metrics cannot be read, or do not begin with the record of a start.
+            ValueError: when the metrics cannot be read, do not begin with the record of a start, or a record lacks what
+                each of its kind has.
         """
         folder = Path(folder)
         records = read_records(folder)
@@ -46,6 +59,8 @@ class RunData:
             raise ValueError(
                 f"{folder / FILE_NAME} must begin with a record of kind 'run', got none; was it written by hand?"
             )
+        for record in records:
+            _check(record, folder / FILE_NAME)
         return cls(
             folder=folder,
             records=records,
@@ -102,3 +117,14 @@ class RunData:
 def latest(records: Sequence[Record], kind: str, *, key: str) -> list[Record]:
     """Returns the records of a kind. A record that was made again after a crash replaces the earlier one."""
     return list({record[key]: record for record in records if record["kind"] == kind}.values())
+
+
+def _check(record: Record, path: Path) -> None:
+    """Raises ValueError where a record lacks what each record of its kind has, whatever version wrote it."""
+    kind = record["kind"]
+    missing = [name for name in _NEEDED.get(kind, ()) if record.get(name) is None]
+    if missing:
+        raise ValueError(
+            f"each record of kind '{kind}' in {path} must have {', '.join(missing)}, got one without; was it written "
+            "by hand?"
+        )
