@@ -103,6 +103,10 @@ def test_the_rest_of_the_flags_is_shown_by_section(capsys: pytest.CaptureFixture
     assert "--ppo.gae_lambda" not in whole  # It is the same flag, and the last line says so.
 
 
+def test_an_argument_after_help_is_no_section_where_there_are_none(capsys: pytest.CaptureFixture[str]) -> None:
+    assert help_of(capsys, "topic", "--help", "echo") == help_of(capsys, "help", "topic", "echo")
+
+
 def test_a_section_that_is_not_there_is_named(capsys: pytest.CaptureFixture[str]) -> None:
     with pytest.raises(SystemExit) as end:
         main(["train", "--help", "pop"])

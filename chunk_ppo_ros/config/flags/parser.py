@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import argparse
+import dataclasses
 import re
 import sys
 from collections.abc import Sequence
@@ -128,8 +129,10 @@ class FlagParser(argparse.ArgumentParser):
 
     def _answer(self, request: HelpRequest) -> NoReturn:
         names = [section.name for section in self.sections]
+        if not names:  # The word after --help is an argument, as in `topic --help echo`.
+            request = dataclasses.replace(request, section="")
         if request.section and request.section not in names:
-            sections = ", ".join(names) or "none"
+            sections = ", ".join(names)
             near = did_you_mean(request.section, names)
             self.error(f"--help SECTION must name one of {sections}, got '{request.section}'{near}")
         print(HelpPage(self, request).text(), end="")
