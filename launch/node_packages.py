@@ -29,9 +29,10 @@ def add_packages_of_nodes() -> None:
     """Puts the packages of the nodes before those of this process, where this process lacks some of them.
 
     Raises:
-        RuntimeError: when the nodes run on another version of Python, whose packages cannot be imported here.
+        RuntimeError: when the nodes run on another version of Python, whose packages cannot be imported here, or on one
+            that lacks packages too.
     """
-    if all(importlib.util.find_spec(name) is not None for name in ("chunk_ppo_ros", "jax")):
+    if not _missing():
         return
     interpreter = interpreter_of_nodes()
     answer = subprocess.run([interpreter, "-c", ASK], capture_output=True, text=True, check=True)
@@ -47,6 +48,15 @@ def add_packages_of_nodes() -> None:
         if pathlib.PurePath(path).name == "site-packages":
             site.addsitedir(path)  # It also reads the files that name the checkout of an editable install.
     sys.path[:] = [path for path in sys.path if path not in before] + before
+    if missing := _missing():
+        raise RuntimeError(
+            f"the nodes must find {' and '.join(missing)}, but {interpreter} does not; run `make setup` with ROS "
+            "sourced, and build the workspace by .venv/bin/colcon of the package"
+        )
+
+
+def _missing() -> list[str]:
+    return [name for name in ("chunk_ppo_ros", "jax") if importlib.util.find_spec(name) is None]
 
 
 add_packages_of_nodes()

@@ -33,6 +33,18 @@ for arguments in [["--help"], *([name, flag] for name in COMMANDS for flag in ("
         loaded[" ".join(arguments)] = slow
 print(json.dumps(loaded))
 """
+ALL_WRONG_FLAGS = f"""
+import contextlib, io, json, sys
+from chunk_ppo_ros.__main__ import COMMANDS, main
+for name in COMMANDS:
+    with contextlib.redirect_stderr(io.StringIO()):
+        try:
+            code = main([name, "--jsno"])
+        except SystemExit as end:
+            code = end.code
+    assert code == 2, name
+print(json.dumps(sorted(set({SLOW!r}) & set(sys.modules))))
+"""
 PAGES = {page.name: page for page in describe_commands()}
 
 
@@ -116,8 +128,14 @@ def test_a_section_that_is_not_there_is_named(capsys: pytest.CaptureFixture[str]
     assert line.endswith("got 'pop'; did you mean ppo?")
 
 
+def test_a_wrong_flag_is_refused_before_anything_slow_is_loaded() -> None:
+    done = subprocess.run([sys.executable, "-c", ALL_WRONG_FLAGS], capture_output=True, text=True, timeout=120)
+    assert done.returncode == 0, done.stderr
+    assert json.loads(done.stdout) == []
+
+
 @pytest.mark.parametrize("name", COMMANDS)
-def test_a_wrong_flag_is_refused_before_anything_slow_is_loaded(name: str, capsys: pytest.CaptureFixture[str]) -> None:
+def test_a_wrong_flag_is_refused_in_one_line_and_the_usage(name: str, capsys: pytest.CaptureFixture[str]) -> None:
     with pytest.raises(SystemExit) as end:
         main([name, "--jsno"])
     assert end.value.code == 2

@@ -50,6 +50,7 @@ def test_bash_completes_commands_flags_choices_sections_and_runs(environment: di
         "chunk_ppo train --lear": {"--learning_rate", "--learning_rate_warmup_steps", "--learning_rate_decay_steps"},
         "chunk_ppo train --learning_rte 3 --simulator ": {"mujoco", "kinematic", "none"},
         "chunk_ppo train --no_w": {"--no_wandb "},
+        "chunk_ppo train --no-w": {""},  # the other form of the same flag
         "chunk_ppo doctor --help pp": {"ppo "},
         "chunk_ppo store list m": {"mine "},
         "chunk_ppo walk --f": {""},

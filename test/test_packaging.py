@@ -131,6 +131,16 @@ def test_a_launch_file_imports_what_the_nodes_import_although_ros2_runs_on_anoth
     assert found.stdout.strip() == jax.__file__
 
 
+def test_a_launch_file_says_that_nodes_of_the_systems_colcon_have_no_jax(tmp_path: Path) -> None:
+    other = tmp_path / "python"
+    other.write_text(f"#!/bin/sh\necho '[[{sys.version_info[0]}, {sys.version_info[1]}], []]'\n")
+    other.chmod(0o755)
+    found = find_packages(tmp_path, str(other))
+    last = found.stderr.splitlines()[-1]
+    assert last.startswith("RuntimeError: the nodes must find ")
+    assert f"jax, but {other} does not; run `make setup` with ROS sourced, and build the workspace by" in last
+
+
 def test_a_launch_file_says_which_pythons_do_not_fit(tmp_path: Path) -> None:
     other = tmp_path / "python3.9"
     other.write_text("#!/bin/sh\necho '[[3, 9], []]'\n")

@@ -499,7 +499,7 @@ def test_a_policy_that_joins_an_episode_late_acts_with_its_prompt(start, event):
     graph.peer.announce()
     graph.peer.sense(1)
     graph.until(lambda: graph.node.is_active)
-    assert graph.node.activity() == "waiting for an episode to start"
+    assert graph.node.activity() == graph.node.values()["waits for"] == "waiting for an episode to start"
     graph.peer.event(event, episode=7, prompt="the door")
     graph.peer.sense(2)
     graph.until(lambda: graph.peer.chunks)
