@@ -22,8 +22,6 @@ from chunk_ppo_ros.data.chunk_sample.facts import MAX_CHUNKS, strip_of
 from chunk_ppo_ros.data.chunk_sample.sampler import ChunkSampler
 from chunk_ppo_ros.reporting.metrics_log import MetricsLog
 from chunk_ppo_ros.reporting.page.changed_settings import command_line
-from chunk_ppo_ros.reporting.page.chart import MAX_POINTS, Chart, Series, charts_data
-from chunk_ppo_ros.reporting.page.html import joined
 from chunk_ppo_ros.reporting.page.page import write_page
 from chunk_ppo_ros.reporting.page.run_data import RunData
 from chunk_ppo_ros.reporting.report import write_report
@@ -222,17 +220,6 @@ def test_the_disk_may_refuse_the_sample(tmp_path: Path, caplog: pytest.LogCaptur
     for _ in range(2):
         sampler.add(episode_of(2))
     assert len([record for record in caplog.records if "lacks new episodes" in record.message]) == 1
-
-
-def test_a_very_long_run_is_thinned_to_what_a_browser_draws(tmp_path: Path) -> None:
-    x = [float(number) for number in range(2 * MAX_POINTS + 1)]
-    chart = Chart("Long", [Series("one", x, x), Series("two", x[:2], x[:2], "intervals", low=x[:2], high=x[1:3])])
-    page = Elements(joined([chart.element(0), charts_data([chart])]))
-    one, two = page.charts()[0]["series"]
-    drawn = [value for value in one["y"] if value is not None]
-    assert len(drawn) <= MAX_POINTS and drawn[-1] == x[-1]
-    assert [value for value in two["high"] if value is not None] == [1.0, 2.0]
-    assert "Of the longest series one point in 3 is drawn." in page.visible
 
 
 @pytest.mark.parametrize("line", ["3", "[]", "{}", '{"kind": "episode"}', '{"kind": "evaluation", "time": 1.0}'])

@@ -19,7 +19,7 @@ from chunk_ppo_ros.core.metrics import Metrics
 from chunk_ppo_ros.core.progress import Counters
 from chunk_ppo_ros.reporting import report_writer
 from chunk_ppo_ros.reporting.metrics_log import MetricsLog
-from chunk_ppo_ros.reporting.report_process import LOG_NAME
+from chunk_ppo_ros.reporting.report_process import LOG_NAME, rest
 from chunk_ppo_ros.reporting.report_writer import ReportWriter
 
 
@@ -173,3 +173,8 @@ def test_the_command_names_the_runs_that_are_there(
     (run_dir / "metrics.jsonl").write_text('{"kind": "update"}\n')
     assert main(["report", "mine"]) == 2
     assert "no report can be made from runs/mine: " in capsys.readouterr().err
+
+
+def test_pages_that_take_long_are_written_less_often() -> None:
+    assert rest(1.0, 60.0) == 60.0
+    assert rest(20.0, 60.0) == 180.0

@@ -18,6 +18,7 @@ import numpy as np
 import pytest
 from websockets.exceptions import ConnectionClosedError
 
+from chunk_ppo_ros.agent.serving import server as server_module
 from chunk_ppo_ros.agent.serving.requests import RequestForm
 from chunk_ppo_ros.agent.serving.served_policy import ServedPolicy
 from chunk_ppo_ros.agent.serving.server import PolicyServer
@@ -164,6 +165,14 @@ def test_several_clients_at_once_are_answered_one_at_a_time(policy: StandIn, lin
     assert found == [[number / 8] * 5 for number in range(4)]
     assert sorted(policy.sequence_numbers) == list(range(20))
     assert sum("has left after 5 chunks" in line for line in lines) == 4
+
+
+def test_a_message_that_is_too_large_is_not_read(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(server_module, "MAX_MESSAGE", 1000)
+    with serving(lambda data: {}, METADATA, []) as small, connected(small) as client:
+        with pytest.raises(ConnectionClosedError) as closed:
+            client.infer({"state": np.zeros(1000)})
+        assert closed.value.rcvd is not None and closed.value.rcvd.code == 1009
 
 
 def test_what_is_no_websocket_does_not_end_the_server(port: int) -> None:

@@ -44,7 +44,12 @@ def main(run_dir: Path, interval: float) -> int:
             begin = time.monotonic()
             _write(run_dir)
             end = time.monotonic()
-            wanted, due = False, end + max(interval, LEAST_REST * (end - begin))
+            wanted, due = False, end + rest(end - begin, interval)
+
+
+def rest(seconds: float, interval: float) -> float:
+    """Returns how long no page is written, s, after one that took `seconds`, where `interval` is the least."""
+    return max(interval, LEAST_REST * seconds)
 
 
 def _finish(run_dir: Path) -> int:
