@@ -114,7 +114,9 @@ class Rig(Node):
     def _answer(self, result: ExecutionResult) -> None:
         """Hands a result on, and answers it as reward_node does, until which robot_node repeats it."""
         self._on_result(result)
-        self._outcomes.publish(ChunkOutcome(header=result.header, run_id=result.run_id, execution=result))
+        self._outcomes.publish(
+            ChunkOutcome(header=result.header, run_id=result.run_id, sender=result.sender, execution=result)
+        )
 
     @property
     def is_connected(self) -> bool:
