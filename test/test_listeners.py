@@ -27,7 +27,11 @@ def test_a_topic_without_subscriptions_is_unheard(node: FakeNode) -> None:
 
 
 @pytest.mark.parametrize(
-    "name", [node_name(), "recorder_node", "view_node", "rosbag2_recorder", "_ros2cli_4711", "foxglove_bridge"]
+    "name",
+    [
+        pytest.param(node_name(), id="our command"),  # Its name has the number of the process.
+        *("recorder_node", "view_node", "rosbag2_recorder", "_ros2cli_4711", "foxglove_bridge"),
+    ],
 )
 def test_a_recorder_goes_on_where_the_controller_died(node: FakeNode, name: str) -> None:
     heard, (publisher,), _ = listeners(node, "/a")
