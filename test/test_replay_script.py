@@ -105,6 +105,19 @@ def names(steps: list[Step]) -> list[str]:
             id="feedback came before the outcome, and counts for the running chunk",
         ),
         pytest.param(
+            [
+                *(chunk(0), outcome(0), chunk(1), outcome(0, valid=False, by_operator=True)),
+                *(outcome(1, valid=False, by_operator=True), ENDED_0, SUCCESS),
+            ],
+            ["action_chunk 0", "outcome 0", "end_episode", "action_chunk 1", "refused 1", "ended 0"],
+            id="a transition is withdrawn: what completes it is told later, and nobody waits for its refusal",
+        ),
+        pytest.param(
+            [chunk(0), outcome(0), value(0), outcome(0, valid=False, by_operator=True), ENDED_0, SUCCESS],
+            ["action_chunk 0", "outcome 0", "end_episode", "ended 0"],
+            id="a chunk is withdrawn whose value has come",
+        ),
+        pytest.param(
             [chunk(0), outcome(0), delivered(0), chunk(1)],
             ["action_chunk 0", "outcome 0", "action_chunk 1", "delivered 0"],
             id="a transition needs the value of the next chunk",

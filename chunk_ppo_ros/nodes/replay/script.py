@@ -108,6 +108,10 @@ class _Writer:
         told = [event for event in reversed(events) if isinstance(event, Chunk)]
         self._chunks = {event.number: event for event in told if not event.is_value}
         self._values = {event.number: event for event in told if event.is_value}
+        counted = {outcome.number for outcome in outcomes if outcome.valid}
+        self._withdrawn = {outcome.number for outcome in outcomes if outcome.by_operator} & counted
+        # What would complete a transition that was withdrawn before trainer_node had answered it.
+        self._held = {number + 1 for number in self._withdrawn} - counted
         self._reports: dict[int, list[Told]] = {}
         for event in events:
             if isinstance(event, Told) and event.stamp is not None:
@@ -121,8 +125,10 @@ class _Writer:
                     pass  # It is told when its outcome is due.
                 case Told():
                     self._tell(event)
-                case Chunk(number=number, is_value=False) if number in self._late:
+                case Chunk(number=number, is_value=False) if number in self._late | self._held:
                     pass  # likewise
+                case Chunk(number=number, is_value=True) if number in self._withdrawn:
+                    pass  # It is told before the answer to its transition, if there was one.
                 case Chunk(told):
                     self._tell(told)
                 case Outcome():
@@ -161,6 +167,8 @@ class _Writer:
             self._tell(self._chunks[outcome.number].told)
         for told in self._reports.get(outcome.stamp, ()):
             self._tell(told)
+        if outcome.by_operator and outcome.number in self._withdrawn:
+            return  # reward_node says so only where trainer_node has not answered the transition by then.
         self._await(outcome, ("outcome", outcome.number, outcome.valid))
 
     def _await_change(self, change: Change) -> None:
