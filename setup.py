@@ -94,6 +94,8 @@ setup(
         ("share/ament_index/resource_index/packages", [f"resource/{NAME}"]),
         (f"share/{NAME}", ["package.xml"]),
         (f"share/{NAME}/launch", files("launch/*.py")),
+        # colcon links what is listed here into the folder from which it runs this file with --symlink-install.
+        (f"share/{NAME}/third_party/uplot", files("third_party/uplot/*")),
         (f"share/{NAME}/config", files("config/*.yaml") + files("config/*.perspective") + files("config/*.json")),
     ],
     entry_points={

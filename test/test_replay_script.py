@@ -51,8 +51,8 @@ def outcome(
     return Outcome(0, number, episode, number, valid, late, by_operator)
 
 
-def delivered(number: int) -> Delivered:
-    return Delivered(0, number)
+def delivered(number: int, *, accepted: bool = True) -> Delivered:
+    return Delivered(0, number, accepted)
 
 
 FEEDBACK = told("human_feedback")
@@ -111,6 +111,22 @@ def names(steps: list[Step]) -> list[str]:
             ],
             ["action_chunk 0", "outcome 0", "end_episode", "action_chunk 1", "refused 1", "ended 0"],
             id="a transition is withdrawn: what completes it is told later, and nobody waits for its refusal",
+        ),
+        pytest.param(
+            [
+                *(chunk(0), outcome(0), chunk(1), outcome(0, valid=False, by_operator=True)),
+                *(outcome(1, valid=False, by_operator=True), ENDED_0, SUCCESS, delivered(0, accepted=False)),
+            ],
+            ["action_chunk 0", "outcome 0", "end_episode", "action_chunk 1", "refused 1", "ended 0"],
+            id="the trainer answered a withdrawn transition that its episode is discarded",
+        ),
+        pytest.param(
+            [
+                *(chunk(0), outcome(0), chunk(1), outcome(0, valid=False, by_operator=True)),
+                *(outcome(1, valid=False, by_operator=True), ENDED_0, SUCCESS, delivered(0)),
+            ],
+            ["action_chunk 0", "outcome 0", "action_chunk 1", "delivered 0", "end_episode", "refused 1", "ended 0"],
+            id="the trainer had taken a transition that reward_node withdrew",
         ),
         pytest.param(
             [chunk(0), outcome(0), value(0), outcome(0, valid=False, by_operator=True), ENDED_0, SUCCESS],

@@ -107,10 +107,11 @@ class Called:
 
 @dataclasses.dataclass(frozen=True)
 class Delivered:
-    """The final answer of the trainer to a transition."""
+    """The final answer of the trainer to a transition, and whether the trainer took it."""
 
     time: int
     number: int
+    is_accepted: bool = True
 
 
 @dataclasses.dataclass(frozen=True)

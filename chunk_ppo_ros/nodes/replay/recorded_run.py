@@ -177,9 +177,10 @@ class _Reader:
                 interrupted = content.outcome == EpisodeEvent.INTERRUPTED or content.message.startswith(STOPPED)
                 yield Change(time, int(content.episode), int(content.event), interrupted)
             case topics.TRANSITION_ACK.name if content.status != TransitionAck.RETRY:
-                if content.status == TransitionAck.ACCEPTED:
-                    self._accepted.add(int(content.sequence_number))
-                yield Delivered(time, int(content.sequence_number))
+                number, is_accepted = int(content.sequence_number), content.status == TransitionAck.ACCEPTED
+                if is_accepted:
+                    self._accepted.add(number)
+                yield Delivered(time, number, is_accepted)
             case topics.OPERATOR_CALL.name if content.success and content.name in CALLS:
                 if content.node == "reward_node":
                     ended = _ENDS.match(content.message)

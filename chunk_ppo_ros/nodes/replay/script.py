@@ -81,8 +81,23 @@ def _with_calls_first(events: list[Event]) -> list[Event]:
         place = events.index(called)
         effects = [at for at, event in enumerate(events[:place]) if _is_effect(event, called)]
         if effects:
-            events.insert(effects[0], events.pop(place))
+            place = effects[0]
+            events.insert(place, events.pop(events.index(called)))
+        for answer in _answers_after(events[place:], called):
+            events.remove(answer)
+            events.insert(events.index(called), answer)
     return events
+
+
+def _answers_after(events: list[Event], called: Called) -> list[Delivered]:
+    """Returns which transitions the trainer had taken, although their answers were recorded after a call's discard.
+
+    reward_node withdrew them, because it had not heard the answers.
+    """
+    withdrawn = {event.number for event in events if isinstance(event, Outcome) and _is_effect(event, called)}
+    return [
+        event for event in events if isinstance(event, Delivered) and event.is_accepted and event.number in withdrawn
+    ]
 
 
 def _is_effect(event: Event, called: Called) -> bool:
@@ -110,8 +125,10 @@ class _Writer:
         self._values = {event.number: event for event in told if event.is_value}
         counted = {outcome.number for outcome in outcomes if outcome.valid}
         self._withdrawn = {outcome.number for outcome in outcomes if outcome.by_operator} & counted
-        # What would complete a transition that was withdrawn before trainer_node had answered it.
-        self._held = {number + 1 for number in self._withdrawn} - counted
+        taken = {event.number for event in events if isinstance(event, Delivered) and event.is_accepted}
+        self._untaken = self._withdrawn - taken
+        # What would complete a transition that trainer_node has never taken is told after the discard.
+        self._held = {number + 1 for number in self._untaken} - counted
         self._reports: dict[int, list[Told]] = {}
         for event in events:
             if isinstance(event, Told) and event.stamp is not None:
@@ -127,8 +144,8 @@ class _Writer:
                     self._tell(event)
                 case Chunk(number=number, is_value=False) if number in self._late | self._held:
                     pass  # likewise
-                case Chunk(number=number, is_value=True) if number in self._withdrawn:
-                    pass  # It is told before the answer to its transition, if there was one.
+                case Chunk(number=number, is_value=True) if number in self._untaken:
+                    pass
                 case Chunk(told):
                     self._tell(told)
                 case Outcome():
@@ -180,6 +197,8 @@ class _Writer:
     def _await_delivery(self, delivered: Delivered) -> None:
         """Waits for the answer to a transition, whose next value is told before."""
         number = delivered.number
+        if number in self._untaken:
+            return
         chunk, following = self._chunks.get(number), self._chunks.get(number + 1)
         if number in self._values:
             self._tell(self._values[number].told)
