@@ -59,22 +59,36 @@ class Operator(Node):
         topics.CHUNK_OUTCOME.create_subscription(self, self._on_outcome)
         self._acts: dict[int, Callable[[], Any]] = {
             2: lambda: self._feedback.publish(Float32(data=0.25)),
-            4: lambda: self._end.call_async(EndEpisode.Request(outcome=msg.EpisodeEvent.SUCCESS)),
-            7: lambda: self._end.call_async(EndEpisode.Request(outcome=msg.EpisodeEvent.DISCARDED)),
-            9: lambda: self._feedback.publish(Float32(data=-0.5)),
-            10: self._rest,
-            12: lambda: self._end.call_async(EndEpisode.Request(outcome=msg.EpisodeEvent.FAILURE)),
+            4: lambda: self._mark(msg.EpisodeEvent.SUCCESS),
+            7: lambda: self._mark(msg.EpisodeEvent.DISCARDED),
+            10: lambda: self._feedback.publish(Float32(data=-0.5)),
+            12: lambda: self._mark(msg.EpisodeEvent.FAILURE),
         }
+
+    def _mark(self, outcome: int) -> None:
+        self._end.call_async(EndEpisode.Request(outcome=outcome))
 
     def _on_outcome(self, message: msg.ChunkOutcome) -> None:
         self.heard += 1
         act = self._acts.pop(self.heard, None)
         if act is not None:
+            self._in_a_pause(act)
+
+    def _in_a_pause(self, act: Callable[[], Any]) -> None:
+        """Pauses, and acts while nothing runs, so that nobody can doubt to which chunk the act belongs."""
+
+        def go_on() -> None:
+            act()
+            self._later(lambda: self._pause.call_async(SetBool.Request(data=False)))
+
+        self._pause.call_async(SetBool.Request(data=True)).add_done_callback(lambda _: self._later(go_on))
+
+    def _later(self, act: Callable[[], Any]) -> None:
+        def fire() -> None:
+            timer.cancel()
             act()
 
-    def _rest(self) -> None:
-        future = self._pause.call_async(SetBool.Request(data=True))
-        future.add_done_callback(lambda _: self._pause.call_async(SetBool.Request(data=False)))
+        timer = self.create_timer(0.5, fire)
 
 
 def record_run(folder: Path, repository: Path, *flags: str) -> str:
