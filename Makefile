@@ -5,7 +5,7 @@ JOBS ?= $(shell expr $$(nproc) + 1)
 PYTEST := PYTEST_DISABLE_PLUGIN_AUTOLOAD=1 $(PYTHON_VENV) -m pytest -p xdist -n $(JOBS) --dist loadgroup
 
 .DEFAULT_GOAL := help
-.PHONY: help setup demo experiment experiments report test test-slow mutants faults fuzz power-cut chaos bench-store load-store command-stream docs docs-commands tutorial lint format bench clean
+.PHONY: help setup demo experiment experiments report test test-slow mutants faults fuzz power-cut chaos bench-store load-store command-stream docs docs-commands replay tutorial lint format bench clean
 
 help: ## show this list
 	@echo 'make TARGET [ARGS="..."] [PYTHON=/path/to/python3]'
@@ -71,6 +71,9 @@ docs: setup ## build the documentation site into site/, and look for dead links 
 
 docs-commands: setup ## run the commands of the README and of docs/ that need no robot, with little to do: ARGS="-k report"
 	@$(PYTEST) --long test/test_documented_commands.py $(ARGS)
+
+replay: setup ## record a run, replay it through reward_node and trainer_node, and compare the transitions
+	@$(PYTEST) --slow --long test/test_replay.py $(ARGS)
 
 tutorial: ## type docs/tutorial.md into a clean clone, and compare what its commands print; ARGS=FOLDER makes the clone there
 	@PYTHONPATH=tools python3 -m documentation.tutorial $(ARGS)

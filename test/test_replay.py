@@ -82,6 +82,7 @@ def test_imitation_reads_the_recording(run: Path) -> None:
     assert episodes[0].cameras["cam_high"](0).shape == (32, 32, 3)
 
 
+@pytest.mark.long("make replay")
 def test_a_replay_makes_the_transitions_of_the_run_again(run: Path, capsys: pytest.CaptureFixture[str]) -> None:
     again = run.parent / "again"
     assert main([str(run / "bag"), "--output", str(again), "--compare", str(run), "--patience", "120"]) == 0

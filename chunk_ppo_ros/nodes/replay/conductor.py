@@ -2,19 +2,25 @@
 
 from __future__ import annotations
 
+import collections
 import time
 from collections.abc import Callable, Sequence
 
 from chunk_ppo_ros.core.files.recorded_time import RecordedTime
 from chunk_ppo_ros.core.units import NANOSECONDS
 from chunk_ppo_ros.data.bags.bag_messages import MessagePlace
-from chunk_ppo_ros.nodes.replay.events import Called, Change, Delivered, Outcome, Version
+from chunk_ppo_ros.nodes.replay.events import Called, Change, Delivered, Outcome, Told, Version
 from chunk_ppo_ros.nodes.replay.players import Players, wait_for
 from chunk_ppo_ros.nodes.replay.recorded_run import ReplayError
 from chunk_ppo_ros.nodes.replay.script import Await, Call, Start, Step, Tell, time_of
 
 DEATH_PATIENCE = 2.0
 """The time after which an episode that was interrupted is taken as ended by the death of the robot's node, s."""
+
+REPEAT_PERIOD = 10.0
+"""The time after which the newest messages are told again, s. A node drops what comes from an unknown sender."""
+REPEATED = 16
+"""The number of messages that are told again. Each has an identity, by which the nodes know it."""
 
 
 class Conductor:
@@ -42,6 +48,7 @@ class Conductor:
         self._read = read
         self._patience = patience
         self._check = check
+        self._told: collections.deque[Told] = collections.deque(maxlen=REPEATED)
 
     def run(self, steps: Sequence[Step], on_step: Callable[[int], None] = lambda number: None) -> None:
         """Makes all steps.
@@ -59,6 +66,7 @@ class Conductor:
             self._clock.set(time_of(step) / NANOSECONDS)
             match step:
                 case Tell(told):
+                    self._told.append(told)
                     self._complete(self._players.tell(told, self._read(told.place)), f"a message of {told.topic}")
                 case Start(_, episode):
                     self._complete(self._players.call("start_episode"), f"the start of episode {episode}")
@@ -83,7 +91,16 @@ class Conductor:
             self._complete(self._players.ask(), f"version {said.version}")  # Both nodes know it then.
 
     def _within(self, said: Outcome | Change | Delivered | Version, seconds: float) -> bool:
-        return wait_for(self._players, lambda: self._was_said(said), patience=seconds, go_on=self._check)
+        """Waits for what the nodes say. The newest messages are told again, as the nodes of a run tell them again."""
+        end = time.monotonic() + seconds
+        while not wait_for(
+            self._players, lambda: self._was_said(said), patience=min(seconds, REPEAT_PERIOD), go_on=self._check
+        ):
+            if time.monotonic() > end:
+                return False
+            for told in [told for told in self._told if told.key is not None]:
+                self._players.tell(told, self._read(told.place))
+        return True
 
     def _was_said(self, said: Outcome | Change | Delivered | Version) -> bool:
         players = self._players
