@@ -7,7 +7,6 @@ from collections.abc import Iterator
 
 import numpy as np
 import pytest
-import rclpy
 from rclpy.node import Node
 
 from chunk_ppo_ros.config import RobotConfig
@@ -15,6 +14,7 @@ from chunk_ppo_ros.core.errors import RegistryError
 from chunk_ppo_ros.nodes.robot.robot_backends import ROBOT_BACKENDS, make_backend
 from chunk_ppo_ros.nodes.robot.ros2_control import Ros2ControlBackend
 from support import plugin_package
+from support.lone_node import lone_node
 
 RECORDER = """
 class Recorder:
@@ -31,12 +31,8 @@ def nothing(node, config):
 
 @pytest.fixture
 def node() -> Iterator[Node]:
-    context = rclpy.context.Context()
-    rclpy.init(context=context)
-    node = rclpy.create_node("node_under_test", context=context)
-    yield node
-    node.destroy_node()
-    context.try_shutdown()
+    with lone_node() as node:
+        yield node
 
 
 @pytest.fixture(autouse=True)

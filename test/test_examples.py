@@ -25,6 +25,7 @@ from chunk_ppo_ros.nodes.robot.robot_backends import make_backend
 from chunk_ppo_ros.rewards.execution_terms import execution_terms
 from chunk_ppo_ros.robot import aloha
 from chunk_ppo_ros.sim.simulator import make_simulator
+from support.lone_node import lone_node
 
 ROOT = pathlib.Path(__file__).parents[1]
 OWN = sorted((ROOT / "examples").glob("own_*.py"))
@@ -39,12 +40,8 @@ def in_the_checkout(monkeypatch: pytest.MonkeyPatch) -> None:
 
 @pytest.fixture
 def node() -> Iterator[Node]:
-    context = rclpy.context.Context()
-    rclpy.init(context=context)
-    node = rclpy.create_node("node_under_test", context=context)
-    yield node
-    node.destroy_node()
-    context.try_shutdown()
+    with lone_node() as node:
+        yield node
 
 
 def code_lines(path: pathlib.Path) -> int:

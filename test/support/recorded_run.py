@@ -21,30 +21,21 @@ from std_srvs.srv import SetBool
 
 from chunk_ppo_ros.nodes.wire import services, topics
 
+sys.path.insert(0, str(Path(__file__).parents[2] / "tools"))
+
+from chaos.settings import SMALL_GRAPH, SMALL_TOWERS
+
 RUN = "taped"
 NUM_CHUNKS = 6  # of an update
 NUM_UPDATES = 3
 _SETTINGS = {
-    "action_horizon": 4,
-    "image_size": 32,
-    "patch_size": 16,
-    "cameras": "base_0_rgb",
-    "value_head_hidden_dim": 8,
-    "max_start_jump": 10.0,
-    "num_demonstrations": 16,
-    "demonstration_workers": 1,
-    "max_episode_chunks": 7,
-    "num_epochs_per_update": 1,
+    **SMALL_GRAPH,
     "total_timesteps": NUM_UPDATES * NUM_CHUNKS * 4 - 3,
     "num_chunks_per_update": NUM_CHUNKS,
     "batch_size": NUM_CHUNKS,
     "simulator": "kinematic",
     "feedback_weight": 1.0,
 }
-_TOWERS = (
-    *("siglip.width=8", "siglip.depth=1", "siglip.mlp_dim=8", "siglip.num_heads=2"),
-    *("gemma.width=16", "gemma.depth=1", "gemma.mlp_dim=8", "gemma.num_heads=2", "gemma.head_dim=4"),
-)
 
 
 class Operator(Node):
@@ -97,7 +88,7 @@ def record_run(folder: Path, repository: Path, *flags: str) -> str:
     places = ["--run_dir", str(folder / "runs"), "--checkpoint_root", str(folder / "checkpoints"), "--exp_name", RUN]
     domain = os.environ["ROS_DOMAIN_ID"]
     command = [sys.executable, "-m", "chunk_ppo_ros", "graph", "--config", "debug", *places, "--no_wandb", "--record"]
-    command += [*given, "--domain_id", domain, *flags, "--tower_sizes", *_TOWERS]
+    command += [*given, "--domain_id", domain, *flags, "--tower_sizes", *SMALL_TOWERS]
     context = Context()
     rclpy.init(args=[], context=context, domain_id=int(domain))
     operator, executor = Operator(context), SingleThreadedExecutor(context=context)

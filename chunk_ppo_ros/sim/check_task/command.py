@@ -1,8 +1,7 @@
 """Checks a task of the simulator before anybody trains on it, and says what to do about what is wrong.
 
-It draws layouts, moves the arms at random, looks through the cameras, and lets the scripted
-expert work if there is one.
-It takes some seconds and needs no weights.
+It draws layouts, moves the arms at random, looks through the cameras, and lets the scripted expert work if there is
+one. It takes some seconds and needs no weights.
 """
 
 from __future__ import annotations
@@ -21,18 +20,16 @@ from chunk_ppo_ros.core.findings import text as report
 from chunk_ppo_ros.core.findings.finding import Finding, error, skipped
 from chunk_ppo_ros.sim.check_task import layout_checks, reward_checks, view_checks
 from chunk_ppo_ros.sim.check_task.attempt import TaskError
-from chunk_ppo_ros.sim.check_task.reward_checks import Episode
 from chunk_ppo_ros.sim.rendering import rendering_available
 from chunk_ppo_ros.sim.simulator import MAKERS
 from chunk_ppo_ros.sim.tasks.registry import make_task
 from chunk_ppo_ros.sim.tasks.task import Task
 
-EPISODES = CHECKED_EPISODES
 SCALE = 4
 """How many times larger the picture shows the images."""
 
 
-def check(config: TrainConfig, *, episodes: int = EPISODES) -> dict[str, list[Finding]]:
+def check(config: TrainConfig, *, episodes: int = CHECKED_EPISODES) -> dict[str, list[Finding]]:
     """Returns what the checks of the task `env.task` find, by groups.
 
     Args:
@@ -51,7 +48,7 @@ def check(config: TrainConfig, *, episodes: int = EPISODES) -> dict[str, list[Fi
     if report.has_errors(found):
         return found
     found["rewards"] = _run("rewards", lambda: _rewards(task, config, episodes))
-    found["cameras"] = _run("cameras", lambda: _cameras(task, config))
+    found["cameras"] = _run("cameras", lambda: view_checks.views(task, config))
     found["expert"] = _run("expert", lambda: view_checks.expert(task, config, episodes=episodes))
     return found
 
@@ -85,17 +82,13 @@ def _task(task: Task[Any]) -> Iterator[Finding]:
 def _rewards(task: Task[Any], config: TrainConfig, episodes: int) -> Iterator[Finding]:
     simulator = MAKERS[config.env.simulator](task, config, False)
     try:
-        done: list[Episode] = reward_checks.run_episodes(task, simulator, config, episodes=episodes)
+        done = reward_checks.run_episodes(task, simulator, config, episodes=episodes)
     finally:
         simulator.close()
     yield from reward_checks.numbers(done, config)
     yield from reward_checks.standing_still(done)
     yield from reward_checks.ends(done)
     yield from reward_checks.speed(done)
-
-
-def _cameras(task: Task[Any], config: TrainConfig) -> Iterator[Finding]:
-    yield from view_checks.views(task, config)
 
 
 def _run(group: str, checks: Callable[[], Iterator[Finding]]) -> list[Finding]:
