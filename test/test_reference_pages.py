@@ -39,8 +39,8 @@ def entry(text: str, heading: str) -> str:
     return text.split(f"\n## {heading}\n")[1].split("\n## ")[0]
 
 
-def test_typical_values_are_of_settings_that_exist() -> None:
-    assert set(TYPICAL) <= set(SETTINGS)
+def test_each_setting_has_typical_values() -> None:
+    assert set(TYPICAL) == set(SETTINGS)
     assert all(text.endswith(".") for text in TYPICAL.values())
 
 

@@ -14,8 +14,8 @@ _INDEX = """# Parameters
 
 Every setting is a flag of the commands (`--learning_rate 3e-4`, or `--ppo.learning_rate 3e-4`), a ROS parameter
 (`ppo.learning_rate`) and a key of the YAML files below `config/`. Each page has one section. An entry gives the type,
-the default, the values of the presets where they differ from it, and the range. Settings that people often change also
-have typical values and the reason to change them. An unknown name and a value out of range are errors.
+the default, the values of the presets where they differ from it, the range, typical values and when to change them.
+Units are in the description. An unknown name and a value out of range are errors.
 
 | section | settings | what it is about |
 |---|---|---|
