@@ -2,7 +2,7 @@
 
 Start the graph with it, and the source beside it, in the same ROS domain:
 
-    chunk_ppo graph --config debug --exp_name scale --sources task scale --domain_id 42
+    chunk_ppo graph --config demo --exp_name scale --sources task scale --domain_id 42
     ROS_DOMAIN_ID=42 ROS_AUTOMATIC_DISCOVERY_RANGE=LOCALHOST .venv/bin/python examples/own_reward_source.py
 """
 

@@ -4,9 +4,9 @@ Try it, from the folder of the checkout:
 
     chunk_ppo check-task examples.own_task:Touch --config demo --picture touch.png
     chunk_ppo pretrain --config demo --task examples.own_task:Touch --exp_name touch
-    chunk_ppo train --config demo --exp_name mine --pretrained_checkpoint_path checkpoints/touch-imitation
+    chunk_ppo train --config demo --exp_name touching --pretrained_checkpoint_path checkpoints/touch-imitation
 
-The expert at the end is optional: without one, `pretrain` wants recorded episodes (examples/own_demonstrations.py).
+The expert at the end is optional. Without one, `pretrain` wants recorded episodes (examples/own_demonstrations.py).
 """
 
 from __future__ import annotations

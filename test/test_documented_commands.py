@@ -12,12 +12,14 @@ ROOT = Path(__file__).resolve().parent.parent
 sys.path.insert(0, str(ROOT / "tools"))
 
 from documentation.commands import session  # noqa: E402
-from documentation.commands.blocks import Command, commands, documents  # noqa: E402
+from documentation.commands.blocks import Command, commands, documents, inline_commands  # noqa: E402
 from documentation.commands.checks import fault  # noqa: E402
 from documentation.commands.runs import RUNS, Run, as_documented  # noqa: E402
 
 PAGE = ROOT / "docs" / "commands.md"
+TABLE = "docs/commands.md"
 ALL = [command for path in documents(ROOT) for command in commands(path, ROOT)]
+ALL += [command for path in documents(ROOT) for command in inline_commands(path, ROOT) if command.document != TABLE]
 RUN = {one.text for one in RUNS}
 
 
@@ -81,6 +83,8 @@ def test_the_rows_of_the_table_are_read() -> None:
         ("ros2 launch chunk_ppo_ros training.launch.py chekpoint:=x", "has no argument chekpoint"),
         ("ros2 launch chunk_ppo_ros train.launch.py", "there is no launch file"),
         ("ros2 lifecycle set /robot_node start", "no node /robot_node has the transition start"),
+        ("ros2 param set /robot_node robot.max_speed 1", "no node /robot_node has the parameter robot.max_speed"),
+        ("ros2 param set /robot_node robot.backend x", "robot.backend cannot be set while the node runs"),
     ],
 )
 def test_a_command_that_is_wrong_is_found(text: str, found: str) -> None:
@@ -100,6 +104,17 @@ def test_commands_are_found_in_fences_and_indented_blocks(tmp_path: Path) -> Non
         Command("make e", "page.md", 15),
         Command('ros2 x "{a: [ 1]}"', "page.md", 17),
     ]
+
+
+def test_commands_are_found_between_backquotes_and_in_the_docstrings_of_programs(tmp_path: Path) -> None:
+    page, program = tmp_path / "page.md", tmp_path / "program.py"
+    page.write_text("Say `make x` or `ros2 topic echo\n/a`, not `ros2 bag` or `make ...`.\n\n```\n`make y`\n```\n")
+    program.write_text('"""Does it.\n\n    make z\n\nEnd.\n"""\nx = "`make w`"\n')
+    assert list(inline_commands(page, tmp_path)) == [
+        Command("make x", "page.md", 1),
+        Command("ros2 topic echo /a", "page.md", 1),
+    ]
+    assert list(commands(program, tmp_path)) == [Command("make z", "program.py", 3)]
 
 
 @pytest.mark.parametrize(

@@ -1,7 +1,8 @@
-"""Finds the commands in the code blocks of the documents."""
+"""Finds the commands of the documents: in their code blocks, and between backquotes in running text."""
 
 from __future__ import annotations
 
+import ast
 import dataclasses
 import pathlib
 import re
@@ -32,6 +33,9 @@ _FENCED = re.compile(
     r"^(?P<indent> *)```(?P<language>\w*)[^\n]*\n(?P<body>.*?)^(?P=indent)```", re.MULTILINE | re.DOTALL
 )
 _SHELL = ("", "bash", "sh", "console", "text")
+_INLINE = re.compile(r"`(?P<text>(?:chunk_ppo|make|ros2|python)\s[^`]*)`")
+_FEWEST_WORDS = {"chunk_ppo": 3, "ros2": 4, "make": 2, "python": 2}
+"""How many words a command has at least. Fewer words between backquotes name it, and do not show how to call it."""
 
 
 @dataclasses.dataclass(frozen=True, order=True)
@@ -50,18 +54,44 @@ class Command:
 
 
 def documents(root: pathlib.Path) -> list[pathlib.Path]:
-    """Returns the documents of a checkout whose commands are checked."""
-    return [*sorted(root.glob("*.md")), *sorted(root.glob("docs/*.md"))]
+    """Returns the documents of a checkout whose commands are checked. Of an example its docstring is the document."""
+    return [*sorted(root.glob("*.md")), *sorted(root.glob("docs/*.md")), *sorted(root.glob("examples/*.py"))]
 
 
 def commands(path: pathlib.Path, root: pathlib.Path) -> Iterator[Command]:
-    """Yields the commands of a document, in their order."""
-    text = path.read_text(encoding="utf-8")
+    """Yields the commands in the code blocks of a document, in their order."""
+    text = _text(path)
     for start, body in sorted([*_fenced(text), *_indented(text)]):
         first = text.count("\n", 0, start) + 1
         for number, line in _whole_lines(body.splitlines()):
             if is_command(line):
                 yield Command(without_comment(line), str(path.relative_to(root)), first + number)
+
+
+def inline_commands(path: pathlib.Path, root: pathlib.Path) -> Iterator[Command]:
+    """Yields the commands between backquotes in the running text of a document, in their order.
+
+    One that ends with three dots stands for many and is left out, and so is one that has too few words to be called.
+    """
+    text = _without_code(_text(path))
+    for match in _INLINE.finditer(text):
+        words = match["text"].split()
+        if len(words) >= _FEWEST_WORDS[words[0]] and not words[-1].endswith("..."):
+            yield Command(" ".join(words), str(path.relative_to(root)), text.count("\n", 0, match.start()) + 1)
+
+
+def _text(path: pathlib.Path) -> str:
+    """Returns a document; of a program its docstring."""
+    text = path.read_text(encoding="utf-8")
+    if path.suffix != ".py":
+        return text
+    docstring = ast.get_docstring(ast.parse(text)) or ""
+    return re.sub(r"(?<=\S) {2,}", " ", docstring)  # Python has joined the lines that end with a backslash.
+
+
+def _without_code(text: str) -> str:
+    """Returns a document in which its fenced blocks are blank."""
+    return _FENCED.sub(lambda match: re.sub(r"\S", " ", match[0]), text)
 
 
 def _fenced(text: str) -> Iterator[tuple[int, str]]:
@@ -72,8 +102,7 @@ def _fenced(text: str) -> Iterator[tuple[int, str]]:
 
 def _indented(text: str) -> Iterator[tuple[int, str]]:
     """Yields the commands that are code because they are indented, outside of fences."""
-    blank = _FENCED.sub(lambda match: re.sub(r"\S", " ", match[0]), text)
-    for match in re.finditer(r"(?:^ {4,}\S.*\n?)+", blank, re.MULTILINE):
+    for match in re.finditer(r"(?:^ {4,}\S.*\n?)+", _without_code(text), re.MULTILINE):
         yield match.start(), match[0]
 
 

@@ -10,7 +10,7 @@ from typing import Any, get_type_hints
 
 import yaml
 
-from chunk_ppo_ros.config import RobotConfig, TrainConfig
+from chunk_ppo_ros.config import OperateConfig, RobotConfig, TrainConfig
 from chunk_ppo_ros.nodes.wire import services
 from chunk_ppo_ros.nodes.wire import topics as wire
 from chunk_ppo_ros.robot import aloha
@@ -27,6 +27,8 @@ def fault_of_ros(words: Sequence[str], root: pathlib.Path) -> str:
         return _fault_of_call(rest)
     if verbs in (("topic", "echo"), ("topic", "pub"), ("topic", "hz")):
         return _fault_of_topic(rest)
+    if verbs in (("param", "set"), ("param", "describe")):
+        return _fault_of_parameter(rest, sets=verbs[1] == "set")
     if verbs == ("lifecycle", "set"):
         node, transition = rest
         known = node.strip("/") in {entry.name for entry in NODES} and transition in _TRANSITIONS
@@ -37,6 +39,17 @@ def fault_of_ros(words: Sequence[str], root: pathlib.Path) -> str:
         executables = {"chunk_ppo", "chunk_ppo_ros", *(entry.name for entry in NODES)}
         return "" if rest[0] in executables else f"there is no executable {rest[0]}"
     return ""
+
+
+def _fault_of_parameter(rest: Sequence[str], *, sets: bool) -> str:
+    """Returns why a node has no such parameter, or why nobody may change it while the node runs, or an empty text."""
+    node, (section, _, name) = rest[0].strip("/"), rest[1].partition(".")
+    sections = get_type_hints(TrainConfig)
+    fields = {field.name: field for field in dataclasses.fields(sections[section])} if section in sections else {}
+    if node not in {entry.name for entry in NODES} or name not in fields:
+        return f"no node {rest[0]} has the parameter {rest[1]}"
+    fixed = sets and not fields[name].metadata["adjustable"]
+    return f"{rest[1]} cannot be set while the node runs" if fixed else ""
 
 
 def fault_of_names(words: Sequence[str]) -> str:
@@ -65,6 +78,8 @@ def _fault_of_topic(rest: Sequence[str]) -> str:
     topic = by_name.get(rest[0]) or by_name.get(rest[0].strip("/"))
     if topic is None and rest[0].endswith("/ready"):
         topic = wire.READY
+    if rest[0].strip("/") == OperateConfig().joy_topic:
+        return ""  # A pedal's driver publishes on it.
     if topic is None:
         return f"there is no topic {rest[0]}"
     if "--field" in rest:

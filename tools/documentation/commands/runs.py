@@ -74,6 +74,13 @@ RUNS = (
         prints="wrote reach.png",
     ),
     Run("chunk_ppo inspect ~/cup --picture cup.png", _PROMPT, prints="wrote cup.png"),
+    Run(".venv/bin/python examples/own_demonstrations.py my_episodes", prints="wrote 4 episodes"),
+    Run("chunk_ppo inspect my_episodes --picture my_episodes.png", prints="wrote my_episodes.png"),
+    Run(
+        "chunk_ppo pretrain --config debug --episodes my_episodes --exp_name mine --no_wandb",
+        _IMITATION,
+        prints="wrote checkpoints/mine-imitation",
+    ),
     Run(
         "chunk_ppo pretrain --config demo --exp_name reach",
         f"{_IMITATION} --simulator kinematic --num_demonstrations 12",
@@ -132,6 +139,7 @@ RUNS = (
         f"{_IMITATION} {_SIMULATED}",
         prints="wrote checkpoints/again-imitation",
     ),
+    Run("chunk_ppo report NAME", prints="summary.md"),
     Run("chunk_ppo store list g", prints="journal"),
     Run("chunk_ppo store list NAME", prints="journal"),
     Run("chunk_ppo store verify NAME", prints="journal"),
