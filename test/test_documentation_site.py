@@ -13,7 +13,7 @@ ROOT = Path(__file__).resolve().parent.parent
 sys.path.insert(0, str(ROOT / "tools"))
 
 from documentation.offline import loaded_from_elsewhere  # noqa: E402
-from documentation.sources import inside, with_titles  # noqa: E402
+from documentation.sources import inside, linked, with_titles  # noqa: E402
 
 DOCUMENTS = [*ROOT.glob("*.md"), *ROOT.glob("docs/*.md"), *ROOT.glob("docs/results/*.md")]
 LINK = re.compile(r"(?<!!)\[[^\]]*\]\(([^)\s]+)\)")
@@ -49,7 +49,8 @@ def test_links_lead_to_files_and_headings_that_exist(path: Path) -> None:
 def test_every_page_is_in_the_table_of_contents_once() -> None:
     blocks = re.findall(r"```{toctree}\n(.*?)```", (ROOT / "docs" / "index.md").read_text(), re.DOTALL)
     listed = [line for block in blocks for line in block.splitlines() if line and not line.startswith(":")]
-    pages = [path.relative_to(ROOT / "docs").with_suffix("").as_posix() for path in DOCUMENTS if "docs" in path.parts]
+    docs = [path for path in DOCUMENTS if path.is_relative_to(ROOT / "docs")]
+    pages = [path.relative_to(ROOT / "docs").with_suffix("").as_posix() for path in docs]
     made = ["reference/index", "contributing", "changelog"]
     assert sorted(listed) == sorted([*(page for page in pages if page != "index"), *made])
 
@@ -83,6 +84,15 @@ def test_a_link_to_a_file_beside_the_pages_leads_to_its_copy_in_the_site() -> No
 def test_a_link_that_shows_a_file_shows_the_title_of_its_page() -> None:
     titles = {"words.md": "Words"}
     assert with_titles("[words.md](words.md#x), [a](words.md)", titles) == "[Words](words.md#x), [a](words.md)"
+
+
+def test_the_name_of_a_page_in_a_description_becomes_a_link_to_it() -> None:
+    titles = {"units.md": "Units"}
+    text = "See docs/units.md, `x > docs/units.md`, docs/none.md.\n\n```\nsee docs/units.md\n```\nSee docs/units.md."
+    assert linked(text, titles, up="../") == (
+        "See [Units](../units.md), `x > docs/units.md`, docs/none.md.\n\n"
+        "```\nsee docs/units.md\n```\nSee [Units](../units.md)."
+    )
 
 
 @pytest.mark.parametrize(

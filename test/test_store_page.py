@@ -1,4 +1,4 @@
-"""Tests that the program of docs/store.md reads every store as this package does."""
+"""Tests that the program of docs/store-format.md reads every store as this package does."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ import pytest
 from chunk_ppo_ros.data.store import Entry, Store, read_payload, read_store
 from chunk_ppo_ros.data.store.segment_file import list_segments
 
-PAGE = Path(__file__).resolve().parents[1] / "docs" / "store.md"
+PAGE = Path(__file__).resolve().parents[1] / "docs" / "store-format.md"
 Row = tuple[int, int, str, int, bytes]
 Records = Callable[[Path], Iterator[Row]]
 

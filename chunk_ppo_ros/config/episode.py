@@ -17,7 +17,7 @@ RESETS = (OPERATOR, SCRIPTED, TELEOPERATED, COMMAND)
 
 @dataclasses.dataclass(frozen=True)
 class EpisodeConfig(Checked):
-    """Settings of the reset, the start and the prompts of episodes, which docs/episodes.md explains."""
+    """Settings of the reset, the start and the prompts of episodes; see docs/episodes.md and docs/prompts.md."""
 
     reset: str = setting(
         OPERATOR,

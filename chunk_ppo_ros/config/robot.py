@@ -212,7 +212,7 @@ class RobotConfig(Checked):
         "openpi", "gripper numbers: what open and closed mean", choices=GRIPPER_CONVENTION_NAMES
     )
     gripper_numbers: tuple[str, ...] = setting(
-        (), "own gripper numbers that replace those of gripper_convention, such as motor_open=1.4 (see docs/data.md)"
+        (), "own gripper numbers that replace those of gripper_convention, such as motor_open=1.4 (see docs/units.md)"
     )
     optional_cameras: tuple[str, ...] = setting((), "cameras that may be absent, by name; the model sees them masked")
     hold_on_camera_fault: bool = setting(

@@ -1,6 +1,6 @@
 """Keeps the transitions that cannot be trained on, each with its reason. None of them is trained on later.
 
-They are in a store (docs/store.md) whose payloads are a line of JSON and then the message as it came.
+They are in a store (docs/store-format.md) whose payloads are a line of JSON and then the message as it came.
 """
 
 from __future__ import annotations

@@ -1,4 +1,4 @@
-"""Reads the segments of stores as docs/store.md describes them, without the code of the package.
+"""Reads the segments of stores as docs/store-format.md describes them, without the code of the package.
 
 Segments are removed when nobody needs their messages any more. Therefore a thread keeps a hard link to each.
 """

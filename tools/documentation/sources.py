@@ -23,12 +23,14 @@ def collect(root: pathlib.Path, folder: pathlib.Path) -> None:
     shutil.copytree(root / "docs", folder, ignore=shutil.ignore_patterns("conf.py", "site.css", "*.json"))
     texts = {page: page.read_text(encoding="utf-8") for page in folder.glob("*.md")}
     titles = {page.name: _title(text) for page, text in texts.items()}
-    for page, text in texts.items():
-        page.write_text(with_titles(inside(text), titles), encoding="utf-8")
-    guide = (root / _GUIDE).read_text(encoding="utf-8").replace("](docs/", "](")
-    (folder / "contributing.md").write_text(guide, encoding="utf-8")
+    guide = (root / _GUIDE).read_text(encoding="utf-8").replace("[docs/", "[").replace("](docs/", "](")
+    for page, text in {**texts, folder / "contributing.md": guide}.items():
+        page.write_text(linked(with_titles(inside(text), titles), titles, up=""), encoding="utf-8")
     shutil.copyfile(root / _CHANGES, folder / "changelog.rst")
     pages.write(folder / "reference")
+    for page in (folder / "reference").rglob("*.md"):
+        up = "../" * (len(page.relative_to(folder).parts) - 1)
+        page.write_text(linked(page.read_text(encoding="utf-8"), titles, up=up), encoding="utf-8")
 
 
 def with_titles(text: str, titles: Mapping[str, str]) -> str:
@@ -43,6 +45,27 @@ def with_titles(text: str, titles: Mapping[str, str]) -> str:
         lambda match: f"[{titles.get(match['name'], match['name'])}]({match['link']})",
         text,
     )
+
+
+def linked(text: str, titles: Mapping[str, str], *, up: str) -> str:
+    """Returns a page in which `docs/NAME.md` outside of code and of links is a link to that page, with its title.
+
+    Args:
+        text: the page.
+        titles: title of each page by its file name.
+        up: way from the page to the folder of the pages, such as "../../".
+    """
+    kept = r"(^ *```.*?^ *```$|`[^`]*`|\[[^\]]*\]\([^)]*\))"
+    parts = re.split(kept, text, flags=re.MULTILINE | re.DOTALL)
+    name = re.compile(r"(?<![\w/])docs/(?P<name>[\w-]+\.md)\b")
+    parts[::2] = [
+        name.sub(
+            lambda match: f"[{titles[match['name']]}]({up}{match['name']})" if match["name"] in titles else match[0],
+            part,
+        )
+        for part in parts[::2]
+    ]
+    return "".join(parts)
 
 
 def _title(text: str) -> str:

@@ -21,7 +21,7 @@ from chunk_ppo_ros.data.rollout_journal import NAME, RolloutJournal
 from chunk_ppo_ros.data.store import read_store
 
 _CHUNK, _PROGRESS = 1, 3
-"""The kinds of records in store/policy that have the number of a chunk, and that of the next one (docs/store.md)."""
+"""The kinds of records in store/policy with the number of a chunk, and with that of the next (docs/store-format.md)."""
 _OUTCOME, _TRANSITION, _ANSWER = 1, 3, 3 + 128
 """The kinds of records in store/reward: how a chunk ended, its transition, and trainer_node's answer to it."""
 _GAP = 1000

@@ -1,4 +1,4 @@
-"""Defines what a store holds, and how one record looks as bytes. docs/store.md describes the format for readers."""
+"""Defines what a store holds, and how a record looks as bytes. docs/store-format.md describes the format."""
 
 from __future__ import annotations
 

@@ -51,7 +51,7 @@ def judge_gripper(motion: GripperMotion, convention: GripperConvention) -> Findi
     if abs(motion.closed - shut) > TOLERANCE and abs(motion.opened - wide) <= TOLERANCE:
         return warn(name, found, "look whether something is between the fingers; compare robot.gripper_convention")
     if abs(motion.opened - wide) > TOLERANCE:
-        return warn(name, found, "compare robot.gripper_convention with the robot's constants (docs/data.md)")
+        return warn(name, found, "compare robot.gripper_convention with the robot's constants (docs/units.md)")
     return ok(name, found)
 
 

@@ -44,7 +44,7 @@ def _linkage(arm: JointFacts, convention: GripperConvention) -> Finding:
     own = LINKAGES[fitting[0]]
     advice = (
         "the opening is read from the motor, which does not depend on it; for data that were recorded from fingers "
-        f"set robot.gripper_numbers: [driver_linkage={own.horn_radius}/{own.arm_length}] (docs/data.md)"
+        f"set robot.gripper_numbers: [driver_linkage={own.horn_radius}/{own.arm_length}] (docs/units.md)"
     )
     return warn(name, f"{found}: fits {', '.join(fitting)}, and the settings say another linkage", advice)
 
@@ -60,7 +60,7 @@ def opening(facts: Facts) -> Iterator[Finding]:
         if -BEYOND <= value <= 1.0 + BEYOND:
             yield ok(name, f"{value:.2f} (0 closed, 1 open)")
         else:
-            advice = "compare robot.gripper_convention with the robot's constants (docs/data.md)"
+            advice = "compare robot.gripper_convention with the robot's constants (docs/units.md)"
             yield warn(name, f"{value:.2f}, where 0 is closed and 1 is open", advice)
 
 
