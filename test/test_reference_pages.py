@@ -54,7 +54,13 @@ def test_each_setting_has_an_entry_with_its_range(made: dict[str, str]) -> None:
 
 def test_a_setting_is_shown_with_the_presets_that_differ(made: dict[str, str]) -> None:
     facts = entry(made["parameters/ppo.md"], "`ppo.learning_rate`")
-    assert "**default** `0.0001` · **demo** `5e-05` · **full** `0.0003` · **0..1**" in facts
+    assert "**default** `0.0001` · **demo** `5e-05` · **full** `0.0003` · **range** 0 to 1" in facts
+
+
+def test_each_section_names_the_pages_that_explain_it(made: dict[str, str]) -> None:
+    for section in dataclasses.fields(TrainConfig):
+        names = re.findall(r"docs/([\w-]+\.md)", made[f"parameters/{section.name}.md"].split("\n## ")[0])
+        assert names and all((ROOT / "docs" / name).is_file() for name in names), section.name
 
 
 def test_each_field_of_each_message_has_a_row_with_a_meaning(made: dict[str, str]) -> None:

@@ -22,6 +22,23 @@ Units are in the description. An unknown name and a value out of range are error
 """
 
 
+_GUIDES = {
+    "model": "docs/model.md",
+    "ppo": "docs/tune.md, and docs/concepts-ppo.md",
+    "env": "docs/own-task.md",
+    "episode": "docs/episodes.md, and docs/prompts.md",
+    "chunk_length": "docs/chunk-length.md",
+    "robot": "docs/robot.md, and docs/robot-limits.md",
+    "operate": "docs/operate.md",
+    "reward": "docs/rewards.md",
+    "pretrain": "docs/data.md",
+    "recordings": "docs/recordings.md",
+    "run": "docs/store.md, and docs/report.md",
+    "deploy": "docs/deploy.md",
+}
+"""The pages that explain the settings of a section."""
+
+
 def pages() -> dict[str, str]:
     """Returns the index and a page for each section, by their paths."""
     sections = _sections()
@@ -46,7 +63,8 @@ def _first_sentence(section: type) -> str:
 def _page(name: str, section: type) -> str:
     text = "\n\n".join(line.strip() for line in (section.__doc__ or "").strip().split("\n\n"))
     entries = "\n".join(_entry(name, section, field) for field in dataclasses.fields(section))
-    return f"# Parameters of {name}\n\n{' '.join(text.split())}\n\n{entries}"
+    guide = f"How they are used: {_GUIDES[name]}."
+    return f"# Parameters of {name}\n\n{' '.join(text.split())} {guide}\n\n{entries}"
 
 
 def _entry(name: str, section: type, field: dataclasses.Field[Any]) -> str:
@@ -88,13 +106,9 @@ def _range(metadata: Mapping[str, Any]) -> list[str]:
         return ["**one of** " + ", ".join(f"`{choice}`" for choice in metadata["choices"])]
     if low is None and high is None:
         return []
-    return [
-        f"**at least** {low:g}"
-        if high is None
-        else f"**at most** {high:g}"
-        if low is None
-        else f"**{low:g}..{high:g}**"
-    ]
+    if high is None:
+        return [f"**range** at least {low:g}"]
+    return [f"**range** at most {high:g}" if low is None else f"**range** {low:g} to {high:g}"]
 
 
 def _shown(value: Any) -> str:
