@@ -61,6 +61,32 @@ def test_only_steps_with_images_are_read() -> None:
     assert training.label_images([sparse], ["cam_high"], last_steps=5).success.tolist() == [False, True]
 
 
+def with_end(episode: Episode) -> Episode:
+    seed, solved = int(episode.source.split()[-1]), bool(episode.success)
+    ends = {"cam_high": lambda: view(solved=solved, seed=1000 + seed)}
+    return dataclasses.replace(episode, image_steps=np.array([0, 8, 16]), end_images=ends)
+
+
+def test_the_image_from_after_the_last_chunk_of_a_run_counts_as_its_last_step() -> None:
+    """Of the success, steps 0 and 8 are before the end, step 16 is one of the last five, and so is what came after."""
+    episodes = [with_end(one) for one in EPISODES[:2]]
+    data = training.label_images(episodes, ["cam_high"], last_steps=5)
+    assert data.success.tolist() == [False, True, True, False, False]
+    assert data.episode.tolist() == [0, 0, 0, 1, 1]
+    np.testing.assert_array_equal(data.images[[2, 4], 0], [view(solved=True, seed=1000), view(solved=False, seed=1001)])
+    alone = training.label_images(episodes[:1], ["cam_high"], last_steps=1)
+    assert alone.success.tolist() == [False, True]
+
+
+def test_a_run_that_was_recorded_without_its_cameras_is_refused(capsys: pytest.CaptureFixture[str]) -> None:
+    without = dataclasses.replace(EPISODES[0], image_steps=np.array([0]))
+    with pytest.raises(ClassifierError, match=r"got none in episode 0.*record one robot with run.bag_cameras"):
+        training.with_ends([without])
+    cut = dataclasses.replace(with_end(EPISODES[2]), end_images={})
+    assert training.with_ends([EPISODES[1], cut, with_end(EPISODES[4])])[0] is EPISODES[1]
+    assert capsys.readouterr().out == "episode 2 is left out: the cameras were not recorded right after it\n"
+
+
 def test_episodes_must_say_how_they_ended_and_have_the_cameras() -> None:
     with pytest.raises(ClassifierError, match="must say whether it succeeded, got none in episode 7"):
         training.label_images([episode(7, success=None)], ["cam_high"], last_steps=5)

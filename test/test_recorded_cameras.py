@@ -43,8 +43,8 @@ def record(
     return folder
 
 
-def read(folder: pathlib.Path, *, from_cameras: bool = True) -> list[Episode | LeftOut]:
-    return list(RolloutBagReader(from_cameras=from_cameras).read(folder, CONFIG))
+def read(folder: pathlib.Path) -> list[Episode | LeftOut]:
+    return list(RolloutBagReader().read(folder, CONFIG))
 
 
 def grays(episode: Episode, camera: str) -> list[int]:
@@ -67,9 +67,23 @@ def test_a_step_is_new_where_one_camera_has_sent_an_image(tmp_path: pathlib.Path
     assert grays(episode, "cam_left_wrist")[:2] == [50, 99] and grays(episode, "cam_high")[:2] == [0, 0]
 
 
-def test_a_reader_that_is_not_asked_for_them_has_what_the_policy_saw(tmp_path: pathlib.Path) -> None:
-    (episode,) = read(record(tmp_path / "bag", [0, 200]), from_cameras=False)
-    assert isinstance(episode, Episode) and episode.cameras["cam_high"](0).shape == (2, 2, 3)
+def test_an_episode_has_the_first_images_from_after_its_last_step(tmp_path: pathlib.Path) -> None:
+    """The last of the eight steps begins at 260 ms and ends at 280 ms."""
+    (episode,) = read(record(tmp_path / "bag", [0, 200, 270, 280, 310], left_ms=[279, 281]))
+    assert isinstance(episode, Episode) and episode.end_images is not None
+    shown = {name: int(read_end()[0, 0, 0]) for name, read_end in episode.end_images.items()}
+    assert shown == {"cam_high": 28, "cam_left_wrist": 99, "cam_right_wrist": 128}
+
+
+@pytest.mark.parametrize("times", [[0, 200, 270], [0, 200, 270, 500]], ids=["none", "late"])
+def test_an_episode_after_which_no_camera_was_recorded_has_no_end(times: list[int], tmp_path: pathlib.Path) -> None:
+    (episode,) = read(record(tmp_path / "bag", times))
+    assert isinstance(episode, Episode) and episode.end_images == {}
+
+
+def test_a_recording_without_cameras_does_not_know_the_end(tmp_path: pathlib.Path) -> None:
+    (episode,) = read(record(tmp_path / "bag", []))
+    assert isinstance(episode, Episode) and episode.end_images is None
 
 
 @pytest.mark.parametrize(

@@ -16,6 +16,9 @@ from chunk_ppo_ros.robot import aloha
 ReadImage = Callable[[int], np.ndarray]
 """The type of a function that returns the RGB image uint8 [h, w, 3] of a step."""
 
+ReadEndImage = Callable[[], np.ndarray]
+"""The type of a function that returns the RGB image uint8 [h, w, 3] from after an episode."""
+
 
 @dataclasses.dataclass(frozen=True)
 class RecordingFacts:
@@ -69,6 +72,9 @@ class Episode:
         cameras: the function that reads a step's image, for each camera by name. Images are read only when it is
             called.
         image_steps: int [n], the steps that have images, rising; None where all steps have them.
+        end_images: the function that reads the image from after the last step, for each camera by name. It is empty
+            where the cameras were recorded, but not right after this episode. It is None where the recording is no run
+            with its cameras; a demonstration ends when its task is done.
         times: float64 [T], the recorded times of the steps, s; None where the recording has none.
         rewards: float32 [T], the reward of each step; None where the recording has none. The reward of a chunk is that
             of its last executed step.
@@ -83,6 +89,7 @@ class Episode:
     success: bool | None = None
     cameras: Mapping[str, ReadImage] = dataclasses.field(default_factory=dict)
     image_steps: np.ndarray | None = None
+    end_images: Mapping[str, ReadEndImage] | None = None
     times: np.ndarray | None = None
     rewards: np.ndarray | None = None
     facts: RecordingFacts = RecordingFacts()

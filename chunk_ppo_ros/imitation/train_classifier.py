@@ -1,7 +1,8 @@
 """Trains a success classifier on the camera images of recorded episodes, each marked as a success or a failure.
 
-The last images of a successful episode show success, and all other images do not. So a recording must end right after
-the task is solved. Whole episodes are held out, because neighboring images of an episode are nearly the same.
+The last images of a successful episode show success, and all other images do not. So a demonstration must end right
+after the task is solved. An episode of a recorded run ends with the image from after its last chunk, which is what
+classifier_node judges. Whole episodes are held out, because neighboring images of an episode are nearly the same.
 """
 
 from __future__ import annotations
@@ -66,7 +67,8 @@ def label_images(episodes: Sequence[Episode], cameras: Sequence[str], *, last_st
     Args:
         episodes: recorded episodes.
         cameras: names of the C cameras, as the episodes call them.
-        last_steps: number of control steps at the end of a successful episode that show success.
+        last_steps: number of control steps at the end of a successful episode that show success. The moment after the
+            last chunk of a recorded run counts as one of them.
 
     Raises:
         ClassifierError: when an episode does not say whether it succeeded, or lacks a camera.
@@ -75,13 +77,36 @@ def label_images(episodes: Sequence[Episode], cameras: Sequence[str], *, last_st
     for number, episode in enumerate(episodes):
         _check(episode, cameras)
         steps = np.arange(len(episode)) if episode.image_steps is None else episode.image_steps
-        solved_from = len(episode) - last_steps if episode.success else len(episode)
+        solved_from = len(episode) + bool(episode.end_images) - last_steps if episode.success else len(episode)
         # All images of the successful end are read, but only one in `IMAGE_STRIDE` of those before it.
-        for step in [*steps[steps < solved_from][::IMAGE_STRIDE], *steps[steps >= solved_from]]:
-            images.append(fit([episode.cameras[camera](int(step)) for camera in cameras]))
-            success.append(step >= solved_from)
-            numbers.append(number)
+        chosen = [*steps[steps < solved_from][::IMAGE_STRIDE], *steps[steps >= solved_from]]
+        moments = [
+            (fit([episode.cameras[name](int(step)) for name in cameras]), step >= solved_from) for step in chosen
+        ]
+        if episode.end_images:
+            moments.append((fit([episode.end_images[name]() for name in cameras]), bool(episode.success)))
+        images += [image for image, _ in moments]
+        success += [is_solved for _, is_solved in moments]
+        numbers += [number] * len(moments)
     return LabeledImages(np.stack(images), np.array(success), np.array(numbers))
+
+
+def with_ends(episodes: Sequence[Episode]) -> list[Episode]:
+    """Returns the episodes whose end can be seen, and prints a line for each other one.
+
+    Raises:
+        ClassifierError: when an episode is of a run that was recorded without its cameras.
+    """
+    for episode in episodes:
+        if episode.image_steps is not None and episode.end_images is None:
+            raise ClassifierError(
+                f"a recorded run must have the images of its cameras, got none in {episode.source}, so that nothing "
+                "shows what came after a chunk; record one robot with run.bag_cameras (--record --bag_cameras)"
+            )
+    for episode in episodes:
+        if episode.end_images == {}:
+            print(f"{episode.source} is left out: the cameras were not recorded right after it")
+    return [episode for episode in episodes if episode.end_images != {}]
 
 
 def _check(episode: Episode, cameras: Sequence[str]) -> None:
@@ -212,7 +237,7 @@ def main(arguments: Sequence[str]) -> int:
     if parsed.num_steps < 1 or parsed.last_steps < 1:
         parser.error(f"--num_steps and --last_steps must be at least 1, got {parsed.num_steps} and {parsed.last_steps}")
     check_file(parsed.output, "--output")
-    episodes = read_all(parsed.episodes, config)
+    episodes = with_ends(read_all(parsed.episodes, config))
     check_before(episodes, config, FOR_IMAGES)
     check_frames(episodes, config)
     classifier = train_classifier(episodes, config, num_steps=parsed.num_steps, last_steps=parsed.last_steps)

@@ -17,7 +17,7 @@ from chunk_ppo_ros.data.bags.rollout_bag import RolloutBagReader
 from chunk_ppo_ros.data.episode import Episode, LeftOut, camera_names
 from chunk_ppo_ros.data.lerobot.writing.dataset_writer import write_dataset
 from chunk_ppo_ros.data.lerobot.writing.form import MEASURED, DatasetForm, form_of
-from chunk_ppo_ros.data.readers import find_reader, iterate_episodes
+from chunk_ppo_ros.data.readers import iterate_episodes
 from chunk_ppo_ros.data.rollout_journal import NAME as JOURNAL
 from chunk_ppo_ros.data.stored_episodes import read_stored_episodes
 from chunk_ppo_ros.reporting.progress import progress_bar
@@ -74,10 +74,8 @@ class Source:
         return cls(path, is_store=False, parameters=parameters)
 
     def episodes(self, config: TrainConfig) -> Iterator[Episode | LeftOut]:
-        """Yields the episodes of the source. Those of a recording have the images of its cameras, where it has any."""
+        """Yields the episodes of the source."""
         if not self.is_store:
-            if isinstance(find_reader(self.path), RolloutBagReader):
-                return RolloutBagReader(from_cameras=True).read(self.path, config)
             return iterate_episodes(self.path, config)
         return read_stored_episodes(
             read_live_store(self.path / STORES / JOURNAL, check_payloads=False),

@@ -41,15 +41,11 @@ class _Executed:
 class RolloutBagReader:
     """Reads a recording of recorder_node, whose bags are its parts, as an `EpisodeReader`.
 
-    Args:
-        from_cameras: whether images are those that the cameras sent in each step, where they were recorded, instead of
-            those that the policy saw at the start of each chunk.
+    Where the cameras of one robot were recorded (`run.bag_cameras`), the images are those that they sent in each step.
+    Otherwise they are those that the policy saw at the start of each chunk.
     """
 
     description = f"recordings of recorder_node ({METADATA}, or folders that have it or .mcap or .db3 files)"
-
-    def __init__(self, *, from_cameras: bool = False) -> None:
-        self._from_cameras = from_cameras
 
     def recognizes(self, path: pathlib.Path) -> bool:
         """Returns whether the path is a bag or a folder of bags."""
@@ -62,7 +58,7 @@ class RolloutBagReader:
             convention=grippers.convention_of(config.robot),
             rate=config.robot.control_rate,
             cameras=camera_names(config),
-            recorded=recorded_cameras(path, config) if self._from_cameras else None,
+            recorded=recorded_cameras(path, config),
             prompt=config.run.prompt,
             leave_out=config.recordings.leave_out_episodes,
         )

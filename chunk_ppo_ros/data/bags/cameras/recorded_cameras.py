@@ -17,7 +17,7 @@ from chunk_ppo_ros.data.bags.single_messages import read_message
 from chunk_ppo_ros.data.bags.storage.bag_folder import find_bags
 from chunk_ppo_ros.data.bags.storage.stored import Channel
 from chunk_ppo_ros.data.bags.track import MissingStates
-from chunk_ppo_ros.data.episode import Episode, camera_names
+from chunk_ppo_ros.data.episode import Episode, ReadEndImage, camera_names
 from chunk_ppo_ros.data.left_out import is_left_out
 from chunk_ppo_ros.robot import aloha
 
@@ -47,7 +47,7 @@ class RecordedCameras:
     Attributes:
         bags: the parts of the recording.
         logs: the images of each camera, by its name.
-        max_age: the largest time from an image to the first step of an episode, s.
+        max_age: the largest time from an image to the first step of an episode, and from its end to the next image, s.
     """
 
     bags: tuple[pathlib.Path, ...]
@@ -95,7 +95,8 @@ class RecordedCameras:
     def added_to(self, episode: Episode, times: np.ndarray) -> Episode:
         """Returns an episode with the newest image of each camera at each step.
 
-        Its `image_steps` are those at which a new image had come.
+        Its `image_steps` are those at which a new image had come, and its `end_images` the first ones from after its
+        last step.
 
         Args:
             episode: the episode of T steps.
@@ -114,10 +115,25 @@ class RecordedCameras:
                 )
         changed = np.any([np.diff(each, prepend=-1) != 0 for each in newest.values()], axis=0)
         cameras = {name: functools.partial(self._read, name, newest[name].tolist()) for name in self.logs}
-        return dataclasses.replace(episode, cameras=cameras, image_steps=np.flatnonzero(changed))
+        ends = self._ends(float(times[-1]) + 1.0 / episode.rate)
+        return dataclasses.replace(episode, cameras=cameras, image_steps=np.flatnonzero(changed), end_images=ends)
+
+    def _ends(self, end: float) -> dict[str, ReadEndImage]:
+        """Returns what reads the first image of each camera from after a time, s; nothing where one is missing."""
+        since = round(end * NANOSECONDS) - _SAME_TIME
+        found: dict[str, ReadEndImage] = {}
+        for name, log in self.logs.items():
+            place = int(np.searchsorted(log.stamps, since))
+            if place == len(log.stamps) or log.stamps[place] - since > self.max_age * NANOSECONDS + _SAME_TIME:
+                return {}
+            found[name] = functools.partial(self._read_place, name, place)
+        return found
 
     def _read(self, camera: str, newest: Sequence[int], step: int) -> np.ndarray:
-        log, place = self.logs[camera], newest[step]
+        return self._read_place(camera, newest[step])
+
+    def _read_place(self, camera: str, place: int) -> np.ndarray:
+        log = self.logs[camera]
         message = read_message(self.bags, log.channel, log.places[place], int(log.stamps[place]))
         return decode(message, f"{log.channel.topic}, the image at {log.stamps[place]} ns")
 
