@@ -6,6 +6,7 @@ import contextlib
 import dataclasses
 import re
 import signal
+import socket
 import subprocess
 import sys
 from collections.abc import Iterator
@@ -99,6 +100,13 @@ def test_only_a_policy_that_knows_one_prompt_has_a_default(checkpoint: Path, tmp
     assert default_prompt(told, foreign, is_given=True) == "wave"
     several = dataclasses.replace(config, episode=dataclasses.replace(config.episode, prompts=("wave", "reach")))
     assert default_prompt(several, own, is_given=True) == ""
+
+
+def test_a_port_that_is_taken_is_known_before_anything_is_loaded(capsys: pytest.CaptureFixture[str]) -> None:
+    with socket.create_server(("127.0.0.1", 0)) as taken:
+        port = taken.getsockname()[1]
+        assert main(["serve", "nowhere", "--port", str(port)]) == 2
+    assert f"the port must be free, got {port}" in capsys.readouterr().err
 
 
 @pytest.mark.parametrize(

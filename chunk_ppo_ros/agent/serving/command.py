@@ -20,7 +20,7 @@ from chunk_ppo_ros.agent.run_start.checkpoint_settings import config_for_measuri
 from chunk_ppo_ros.agent.serving.default_prompt import default_prompt
 from chunk_ppo_ros.agent.serving.requests import RequestForm
 from chunk_ppo_ros.agent.serving.served_policy import ServedPolicy
-from chunk_ppo_ros.agent.serving.server import PolicyServer
+from chunk_ppo_ros.agent.serving.server import PolicyServer, check_can_listen
 from chunk_ppo_ros.config import TrainConfig
 from chunk_ppo_ros.config.commands.checkpoints import serve_parser
 from chunk_ppo_ros.config.deploy import GREEDY
@@ -38,6 +38,7 @@ def main(arguments: Sequence[str]) -> int:
     parsed = parser.parse_args(arguments)
     if not 0 <= parsed.port <= 65535:
         parser.error(f"--port must be within 0..65535, got {parsed.port}")
+    asyncio.run(check_can_listen(parsed.host, parsed.port))
     checkpoint = Checkpoint.open(parsed.checkpoint)
     config = config_for_measuring(parser, parsed, checkpoint, needs_task=False)
     print_history(checkpoint)

@@ -131,6 +131,20 @@ class PolicyServer:
         return False
 
 
+async def check_can_listen(host: str, port: int) -> None:
+    """Listens on an address for a moment, so that a port that is taken is known before a policy is loaded.
+
+    Raises:
+        SettingError: where the address cannot be listened on.
+    """
+    try:
+        server = await asyncio.start_server(lambda reader, writer: writer.close(), host, port)
+    except OSError as error:
+        raise SettingError(_why_not(error, host, port)) from error
+    server.close()
+    await server.wait_closed()
+
+
 class _Reporter(logging.Handler):
     """Makes one line of each error that the library logs."""
 
