@@ -15,7 +15,6 @@ from chunk_ppo_ros.config.parameter_file import flatten
 from chunk_ppo_ros.evaluation.evaluate import EvaluationResult
 from chunk_ppo_ros.evaluation.statistics import paired_test
 from chunk_ppo_ros.reporting.metrics_file import Record, read_records
-from chunk_ppo_ros.reporting.page.run_data import latest
 from experiments.definitions import Curve
 
 GOAL = 0.9
@@ -161,8 +160,8 @@ def summarize(
 ) -> Result:
     """Returns the result of a curve whose metrics are in `folder`."""
     records = read_records(folder)
-    updates = latest(records, "update", key="policy_version")
-    points = _points(updates, latest(records, "evaluation", key="policy_version"))
+    updates = _latest(records, "update", key="policy_version")
+    points = _points(updates, _latest(records, "evaluation", key="policy_version"))
     reached = next((point for point in points if point.success >= GOAL), None)
     outcomes = [[float(one) for one in measured.outcomes] for measured in (before, after)]
     return Result(
@@ -178,7 +177,7 @@ def summarize(
         p_two_sided=paired_test(outcomes[0], outcomes[1]).p_two_sided,
         chunks=updates[-1]["num_chunks"] if updates else 0,
         updates=len(updates),
-        episodes=len(latest(records, "episode", key="episode/episode")),
+        episodes=len(_latest(records, "episode", key="episode/episode")),
         minutes=round(_minutes(updates), 3),
         eval_minutes=round(before.minutes + after.minutes, 3),
         curve=[dataclasses.asdict(point) for point in points],
@@ -229,3 +228,8 @@ def watched_metrics(updates: Sequence[Record]) -> dict[str, float]:
             summed = {"max": values.max(), "min": values.min(), "mean": values.mean(), "sum": values.sum()}[how]
             kept[f"{name} {how}"] = round(float(summed), 5)
     return kept
+
+
+def _latest(records: Sequence[Record], kind: str, *, key: str) -> list[Record]:
+    """Returns the records of a kind. A record that was made again after a crash replaces the earlier one."""
+    return list({record[key]: record for record in records if record["kind"] == kind}.values())

@@ -16,7 +16,7 @@ from chunk_ppo_ros.core.metrics import Metrics
 from chunk_ppo_ros.core.progress import Counters
 from chunk_ppo_ros.reporting.metrics_log import MetricsLog
 from chunk_ppo_ros.reporting.page.run_data import RunData
-from chunk_ppo_ros.reporting.page.seed_groups import Group, group_runs, interval_text, mean_curve
+from chunk_ppo_ros.reporting.page.seed_groups import Group, differing_settings, group_runs, interval_text, mean_curve
 from chunk_ppo_ros.reporting.run_metrics import episode_metrics
 
 
@@ -35,8 +35,7 @@ def write_run(folder: Path, name: str, *, seed: int = 0, gamma: float = 0.99, re
 
 
 def curve(run: RunData) -> tuple[np.ndarray, np.ndarray]:
-    x, y = ([record[name] for record in run.updates] for name in ("num_chunks", "reward/chunk_mean"))
-    return np.array(x, float), np.array(y, float)
+    return run.updates.curves.mean("reward/chunk_mean")
 
 
 def test_runs_that_differ_in_the_seed_only_are_a_group(tmp_path: Path) -> None:
@@ -47,9 +46,10 @@ def test_runs_that_differ_in_the_seed_only_are_a_group(tmp_path: Path) -> None:
     ]
     groups = group_runs([RunData.read(folder) for folder in folders])
     assert [(group.name, group.label) for group in groups] == [
-        ("group A", "ppo.gamma=0.99"),
-        ("group B", "ppo.gamma=0.5"),
+        ("group A", "debug"),
+        ("group B", "debug with ppo.gamma=0.5"),
     ]
+    assert differing_settings(groups) == {"ppo.gamma": [0.99, 0.5]}
     assert [[run.name for run in group.runs] for group in groups] == [["a", "b"], ["other"]]
 
 

@@ -52,6 +52,7 @@ WITHOUT_JAX = {"core", "config", "robot", "runtime", "sim", "rewards", "data", "
 TYPED = {"core", "core_jax", "rewards", "robot", "model", "rl", "agent", "imitation", "evaluation"}
 """The rooms of arrays and trees, whose modules do not use `typing.Any`."""
 ANY_FOR_JSON = {
+    "core.distributions.histogram": "a histogram, as `json` reads it",
     "core.files.checked_json": "the object of a small file, as `json` reads it",
     "evaluation.bench.measurement": "the record of a figure, as `json` reads it",
     "evaluation.parity.parity_set": "config.json of the reference data",

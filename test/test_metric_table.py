@@ -20,7 +20,7 @@ from chunk_ppo_ros.core.prompts.weighted_prompt import WeightedPrompt
 from chunk_ppo_ros.core.types import ObservationSource, RewardTerm, Transition
 from chunk_ppo_ros.core_jax.value_distribution import ValueEstimate
 from chunk_ppo_ros.evaluation.evaluate import EvaluationResult, compare
-from chunk_ppo_ros.reporting.metric_table import METRICS, MetricRow
+from chunk_ppo_ros.reporting.metric_table import DISTRIBUTIONS, METRICS, MetricRow
 from chunk_ppo_ros.reporting.metric_table.page import page
 from chunk_ppo_ros.reporting.run_metrics import (
     RUN_TIMES,
@@ -97,6 +97,10 @@ def test_what_is_logged_is_in_the_table_and_nothing_else_is(kind: str, logged: C
     assert sorted(row.name for row in METRICS[kind]) == sorted(logged())
 
 
+def test_the_histograms_of_an_update_are_in_the_table() -> None:
+    assert sorted(row.name for row in DISTRIBUTIONS) == sorted(update_metrics().histograms)
+
+
 def test_an_episode_of_the_script_form_is_in_the_table() -> None:
     names = {row.name for row in METRICS["episode"]}
     assert set(EpisodeSummary(0, 1.0, success=True, num_chunks=1, num_steps=16).metrics()) < names
@@ -113,7 +117,7 @@ def literals(path: Path) -> set[str]:
     return found
 
 
-@pytest.mark.parametrize("row", ROWS, ids=lambda row: row.name)
+@pytest.mark.parametrize("row", [*ROWS, *DISTRIBUTIONS], ids=lambda row: row.name)
 def test_a_metric_is_written_in_the_file_that_the_table_names(row: MetricRow, repository: Path) -> None:
     patterns = [
         re.escape(text).replace(r"\*", "[^/]+") for text in literals(repository / "chunk_ppo_ros" / row.computed_in)
@@ -126,7 +130,7 @@ def test_the_rows_say_something_and_are_one_line() -> None:
         assert len({row.name for row in rows}) == len(rows)
     meanings = {(row.name, row.unit, row.meaning, row.computed_in, row.good) for row in ROWS}
     assert len({row.name for row in ROWS}) == len(meanings)  # A name means the same in all records.
-    for row in ROWS:
+    for row in (*ROWS, *DISTRIBUTIONS):
         assert row.unit and row.meaning.endswith("."), row.name
         assert not row.good or row.good.endswith("."), row.name
 
@@ -135,5 +139,5 @@ def test_the_page_is_made_from_the_table(repository: Path) -> None:
     command = "python -m chunk_ppo_ros.reporting.metric_table.page > docs/metrics.md"
     assert (repository / "docs" / "metrics.md").read_text() == page(), f"the table has changed; run {command}"
     rows = [line for line in page().splitlines() if line.startswith("| `")]
-    assert len(rows) == len(ROWS)
+    assert len(rows) == len(ROWS) + len(DISTRIBUTIONS)
     assert all(len(re.split(r"(?<!\\)\|", line)) == 7 for line in rows)  # five cells: none has a bar of its own

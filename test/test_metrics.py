@@ -16,9 +16,10 @@ import numpy as np
 import pytest
 
 from chunk_ppo_ros import config as config_lib
+from chunk_ppo_ros.core.distributions.histogram import Histogram
 from chunk_ppo_ros.core.metrics import Metrics
 from chunk_ppo_ros.reporting import wandb_sink
-from chunk_ppo_ros.reporting.metrics_file import FILE_NAME, MetricsFile, read_records
+from chunk_ppo_ros.reporting.metrics_file import FILE_NAME, HISTOGRAMS_NAME, MetricsFile, NewestRun, read_records
 from chunk_ppo_ros.reporting.metrics_log import MetricsLog
 
 CONFIG = config_lib.PRESETS["debug"]
@@ -106,6 +107,41 @@ def test_a_line_torn_by_a_crash_is_not_read_and_is_cut_off(tmp_path):
     assert [record.get("value") for record in read_records(tmp_path)] == [None, 1.0, None, 2.0]
 
 
+def test_a_long_torn_line_is_cut_off_where_it_begins(tmp_path):
+    """The file is read from its end in blocks of 64 KiB, and the torn line is longer than two of them."""
+    write_some(tmp_path, value=1.0)
+    whole = (tmp_path / FILE_NAME).read_bytes()
+    (tmp_path / FILE_NAME).write_bytes(whole + b"x" * 200_000)
+    MetricsFile(tmp_path).close()
+    assert (tmp_path / FILE_NAME).read_bytes() == whole
+    (tmp_path / FILE_NAME).write_bytes(b"x" * 200_000)
+    MetricsFile(tmp_path).close()
+    assert (tmp_path / FILE_NAME).read_bytes() == b""
+
+
+def test_what_is_written_while_a_run_is_read_does_not_count(tmp_path):
+    write_some(tmp_path, "old", value=0.0)
+    write_some(tmp_path, "new", value=1.0)
+    found = NewestRun.find(tmp_path)
+    write_some(tmp_path, "newer", value=2.0)
+    assert [record.get("value") for record in found.records()] == [None, 1.0]
+    assert found.lines_before == 2
+
+
+def test_histograms_have_a_file_of_their_own(tmp_path):
+    histogram = Histogram.of(np.array([1.0, 2.0]))
+    with MetricsLog.open(tmp_path, config=WITHOUT_WANDB, run_id="run-1") as log:
+        log.write("update", Metrics({"a": 1.0}), counters=Counters())
+        assert not (tmp_path / HISTOGRAMS_NAME).exists()
+        log.write("update", Metrics({"a": 1.0}, {"distribution/a": histogram}), counters=Counters(policy_version=2))
+    assert "histograms" not in read_records(tmp_path)[-1]
+    (line,) = (tmp_path / HISTOGRAMS_NAME).read_text().splitlines()
+    record = json.loads(line)
+    named = record.pop("histograms")
+    assert record == {"run_id": "run-1", "policy_version": 2, "num_chunks": 32, "num_steps": 512}
+    assert Histogram.from_json(named["distribution/a"]) == histogram
+
+
 def test_a_broken_line_is_named(tmp_path):
     (tmp_path / FILE_NAME).write_text('{"kind": "update"}\nnonsense\n')
     with pytest.raises(ValueError, match=r"metrics.jsonl, line 2, must be JSON"):
@@ -190,7 +226,7 @@ def make_sink(tmp_path, program):
 
 def test_the_process_gets_every_line_and_the_mode(tmp_path):
     sink = make_sink(tmp_path, "import os, sys; print(os.environ['WANDB_MODE'], *sys.stdin.readlines(), sep='\\n')")
-    sink.send({"loss": 1.0})
+    sink.send("update", {"loss": 1.0})
     sink.close()
     mode, *lines = (tmp_path / "wandb.log").read_text().split("\n")
     assert mode == "offline"
@@ -201,7 +237,7 @@ def test_a_process_that_fails_is_reported_once(tmp_path, caplog):
     sink = make_sink(tmp_path, "raise SystemExit('no wandb here')")
     sink.process.wait()
     for number in range(100):
-        sink.send({"number": number})
+        sink.send("update", {"number": number})
     sink.close()
     assert len(caplog.records) == 1
     assert str(tmp_path / "wandb.log") in caplog.text
@@ -214,7 +250,7 @@ def test_a_process_that_hangs_holds_up_nobody(tmp_path, caplog, monkeypatch):
     sink = make_sink(tmp_path, "import time; time.sleep(60)")
     started = time.monotonic()
     for _ in range(200):
-        sink.send({"text": "x" * 10_000})  # more than the pipe and the queue hold
+        sink.send("update", {"text": "x" * 10_000})  # more than the pipe and the queue hold
     sink.close()
     assert time.monotonic() - started < 30.0  # half of what the process sleeps: nobody waited for it
     assert sink.process.returncode == -9

@@ -16,6 +16,8 @@ from chunk_ppo_ros.core.prompts.weighted_prompt import WeightedPrompt
 from chunk_ppo_ros.core.types import ObservationSource, Transition
 from chunk_ppo_ros.evaluation.results import EvaluationResult
 from chunk_ppo_ros.reporting import plots
+from chunk_ppo_ros.reporting.curves.episodes import Episodes
+from chunk_ppo_ros.reporting.curves.updates import Updates
 from chunk_ppo_ros.reporting.metrics_log import MetricsLog
 from chunk_ppo_ros.reporting.prompt_tables import prompt_table
 from chunk_ppo_ros.reporting.report import write_report
@@ -85,7 +87,7 @@ def test_the_page_of_a_run_with_one_prompt_has_no_such_rows(tmp_path: Path) -> N
 
 
 def test_prompts_without_an_episode_have_no_table() -> None:
-    assert prompt_table([], window=4) == ""
+    assert prompt_table(Episodes(0)) == ""
 
 
 def test_the_plot_has_a_curve_for_each_prompt(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -99,7 +101,12 @@ def test_the_plot_has_a_curve_for_each_prompt(tmp_path: Path, monkeypatch: pytes
         for number, prompt in enumerate(prompts)
     ]
     plots.draw_learning_curve(
-        tmp_path / "plot.png", title="", updates=[], episodes=episodes, evaluations=[], clip_range=(0.8, 1.2)
+        tmp_path / "plot.png",
+        title="",
+        updates=Updates(0),
+        episodes=Episodes.of(episodes),
+        evaluations=[],
+        clip_range=(0.8, 1.2),
     )
     lines = {line.get_label(): line.get_xydata() for line in drawn[0].axes[0].lines}
     np.testing.assert_allclose(lines["cup"], [[15, 1.0], [21, 1.0]])
@@ -120,7 +127,12 @@ def test_many_prompts_have_no_curves_and_a_dollar_is_no_formula(
             {**episode(place, prompt, success=True), "episode/prompt": prompt} for place, prompt in enumerate(prompts)
         ]
         plots.draw_learning_curve(
-            tmp_path / "plot.png", title="", updates=[], episodes=episodes, evaluations=[], clip_range=(0.8, 1.2)
+            tmp_path / "plot.png",
+            title="",
+            updates=Updates(0),
+            episodes=Episodes.of(episodes),
+            evaluations=[],
+            clip_range=(0.8, 1.2),
         )
     few, many = (len(figure.axes[0].lines) for figure in drawn)
     assert few - many == 8

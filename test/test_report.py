@@ -12,6 +12,8 @@ import pytest
 from chunk_ppo_ros import config as config_lib
 from chunk_ppo_ros.core.metrics import Metrics
 from chunk_ppo_ros.reporting import plots
+from chunk_ppo_ros.reporting.curves.episodes import Episodes
+from chunk_ppo_ros.reporting.curves.updates import Updates
 from chunk_ppo_ros.reporting.metrics_log import MetricsLog
 from chunk_ppo_ros.reporting.page.changed_settings import nearest_preset
 from chunk_ppo_ros.reporting.report import write_report
@@ -136,9 +138,8 @@ def test_updates_that_were_undone_are_marked(tmp_path, monkeypatch):
         {**UPDATE, "kl/after": 0.1 * number, "num_chunks": 8 * number, "update/accepted": kept}
         for number, kept in enumerate(accepted)
     ]
-    plots.draw_learning_curve(
-        tmp_path / "curve.png", title="run", updates=updates, episodes=(), evaluations=(), clip_range=(0.8, 1.2)
-    )
+    given = {"updates": Updates.of(updates), "episodes": Episodes(0), "evaluations": (), "clip_range": (0.8, 1.2)}
+    plots.draw_learning_curve(tmp_path / "curve.png", title="run", **given)
     (marks,) = (line for axis in drawn[0].axes for line in axis.lines if line.get_label() == "undone")
     np.testing.assert_allclose(marks.get_xydata(), [[8, 0.1], [24, 0.3]])
 
@@ -147,7 +148,8 @@ def drawing(monkeypatch, tmp_path, **records):
     """Returns the six panels of a curve, row by row."""
     drawn = []
     monkeypatch.setattr(plots, "save", lambda figure, path, dpi: drawn.append(figure))
-    given = {"updates": (), "episodes": (), "evaluations": (), "clip_range": (0.8, 1.25), **records}
+    made = {"updates": Updates.of(records.get("updates", ())), "episodes": Episodes.of(records.get("episodes", ()))}
+    given = {"evaluations": (), "clip_range": (0.8, 1.25), **records, **made}
     plots.draw_learning_curve(tmp_path / "curve.png", title="my run", **given)
     return drawn[0], drawn[0].axes
 
@@ -282,11 +284,6 @@ def test_nearest_preset_names_what_differs(tmp_path):
     settings = config_lib.to_dict(make_config(tmp_path, gamma=0.5))
     assert nearest_preset(settings) == "debug with ppo.gamma=0.5"
     assert nearest_preset(config_lib.to_dict(config_lib.PRESETS["full"])) == "full"
-
-
-def test_running_mean_by_hand():
-    # With the window 2 the means are 1, (1 + 3)/2, (3 + 5)/2, (5 + 1)/2.
-    np.testing.assert_allclose(plots.running_mean(np.array([1.0, 3.0, 5.0, 1.0]), 2), [1.0, 2.0, 4.0, 3.0])
 
 
 def test_no_metrics_is_an_error(tmp_path):

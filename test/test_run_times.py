@@ -3,13 +3,12 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import Any
 
-import pytest
 from chunk_ppo_msgs import msg
 
 from chunk_ppo_ros.core.metrics import Metrics
 from chunk_ppo_ros.nodes.trainer.run_times import RunTimesIntake
+from chunk_ppo_ros.reporting.curves.updates import Updates
 from chunk_ppo_ros.reporting.metrics_file import MetricsFile
 from chunk_ppo_ros.reporting.run_clock import RunClock
 from chunk_ppo_ros.reporting.run_metrics import RUN_TIMES, run_time_metrics
@@ -70,11 +69,14 @@ def test_the_wall_time_goes_on_after_that_of_earlier_starts(tmp_path: Path) -> N
     file.close()
 
 
+def updates_of(*records: dict[str, float]) -> Updates:
+    return Updates.of({"num_chunks": number, **record} for number, record in enumerate(records))
+
+
 def test_the_page_says_the_shares_of_a_run_of_the_graph() -> None:
     """Of 600 s, 300 + 120 + 60 + 0 + 30 s are in an episode or its reset, and 90 s are left."""
-    updates = [{"kind": "update", "time/update": 15.0, "run_time/wall": 200.0}]
-    updates += [{"kind": "update", "time/update": 30.0, "time/rollout": 99.0}]
-    section = time_section([*updates, {"kind": "episode", **GRAPH}], updates, in_lockstep=False)
+    updates = updates_of({"time/update": 15.0}, {"time/update": 30.0, "time/rollout": 99.0})
+    section = time_section(GRAPH, updates, in_lockstep=False)
     assert section.startswith("## Where the time went\n")
     assert lines(section) == [
         "| the whole run | 10.0 | 100.0% |",
@@ -87,20 +89,19 @@ def test_the_page_says_the_shares_of_a_run_of_the_graph() -> None:
         "| the robot was in motion | 2.5 | 25.0% |",
         "| updates | 0.8 | 7.5% |",
     ]
-    lockstep = lines(time_section([{"kind": "episode", **GRAPH}], updates, in_lockstep=True))
+    lockstep = lines(time_section(GRAPH, updates, in_lockstep=True))
     assert lockstep[7:] == ["| updates | 0.8 | 7.5% |", "| the robot was in motion, in simulated time | 2.5 | |"]
     assert section.endswith("\n\nThe motion of the robot and the updates overlap with the rows above them.")
 
 
 def test_the_page_of_the_script_form_says_what_it_knows() -> None:
-    updates: list[dict[str, Any]] = [{"time/rollout": 60.0, "time/update": 30.0, "run_time/wall": 120.0}]
-    assert lines(time_section(updates, updates, in_lockstep=True)) == [
+    updates = updates_of({"time/rollout": 60.0, "time/update": 30.0})
+    assert lines(time_section({"run_time/wall": 120.0}, updates, in_lockstep=True)) == [
         "| the whole run | 2.0 | 100.0% |",
         "| rollouts | 1.0 | 50.0% |",
         "| updates | 0.5 | 25.0% |",
     ]
 
 
-@pytest.mark.parametrize("record", [{"kind": "update", "time/update": 1.0}, {"kind": "update", "run_time/wall": None}])
-def test_a_run_of_before_times_were_recorded_has_no_section(record: dict[str, Any]) -> None:
-    assert time_section([record], [record], in_lockstep=True) == ""
+def test_a_run_of_before_times_were_recorded_has_no_section() -> None:
+    assert time_section(None, updates_of({"time/update": 1.0}), in_lockstep=True) == ""

@@ -135,7 +135,7 @@ def _report(config: TrainConfig, before: EvaluationResult, after: EvaluationResu
     """Prints both results and their comparison, adds them to the metrics, and returns the page of the run."""
     run_dir = config.run.folder
     test = compare(before, after)
-    log = MetricsLog(MetricsFile(run_dir))
+    log = MetricsLog(MetricsFile(run_dir), run_dir=run_dir, run_id=counters.run_id)
     log.write("evaluation", before.metrics(), counters=Counters(counters.run_id), labels=before.labels)
     log.write("evaluation", after.metrics() | test.metrics(), counters=counters, labels=after.labels)
     log.close()

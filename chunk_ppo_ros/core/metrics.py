@@ -1,5 +1,7 @@
 """The type of a run's metrics, which maps the logged name of each metric, such as "loss/policy", to its number.
 
+Metrics may carry histograms too, such as that of the ratios of an update.
+
 The code that computes a metric also gives it its logged name, and no other code does. `reporting/metric_table/` says
 what each metric means. Add a row there for a new metric.
 """
@@ -9,19 +11,28 @@ from __future__ import annotations
 from collections.abc import Iterator, Mapping
 from typing import Self
 
+from chunk_ppo_ros.core.distributions.histogram import Histogram
+
 
 class Metrics(Mapping[str, float]):
     """An immutable mapping from the logged name of a metric to its value. The operator `|` joins two of them.
 
     Args:
         numbers: value of each metric by its logged name.
+        histograms: histograms by their logged names, which are not among those of the numbers.
+
+    Attributes:
+        histograms: the histograms.
 
     Raises:
         ValueError: when a value is not a Python number, because the metrics file and the messages take no arrays.
     """
 
-    def __init__(self, numbers: Mapping[str, float] | None = None) -> None:
+    def __init__(
+        self, numbers: Mapping[str, float] | None = None, histograms: Mapping[str, Histogram] | None = None
+    ) -> None:
         self._numbers = dict(numbers or {})
+        self.histograms: Mapping[str, Histogram] = dict(histograms or {})
         for name, value in self._numbers.items():
             if not isinstance(value, (int, float)):
                 raise ValueError(
@@ -48,10 +59,10 @@ class Metrics(Mapping[str, float]):
         Raises:
             ValueError: when a name is in both, because a metric must be computed in one place.
         """
-        twice = [name for name in other if name in self]
+        twice = [name for name in (*other, *other.histograms) if name in self or name in self.histograms]
         if twice:
             raise ValueError(f"a metric must be computed once, got {', '.join(twice)} twice; rename one of them")
-        return type(self)({**self, **other})
+        return type(self)({**self, **other}, {**self.histograms, **other.histograms})
 
     def __repr__(self) -> str:
         return f"Metrics({self._numbers})"

@@ -9,11 +9,12 @@ from pathlib import Path
 from typing import Any, Protocol
 
 from chunk_ppo_ros import config as config_lib
+from chunk_ppo_ros.core.distributions.histogram import Histogram
 from chunk_ppo_ros.core.metrics import Metrics
 from chunk_ppo_ros.core.progress import Counters
 from chunk_ppo_ros.reporting import wandb_sink
 from chunk_ppo_ros.reporting.metric_table import METRICS, Kind
-from chunk_ppo_ros.reporting.metrics_file import MetricsFile
+from chunk_ppo_ros.reporting.metrics_file import HISTOGRAMS_NAME, MetricsFile
 from chunk_ppo_ros.reporting.software import software
 from chunk_ppo_ros.reporting.tensorboard.sink import TensorboardSink
 
@@ -21,8 +22,8 @@ from chunk_ppo_ros.reporting.tensorboard.sink import TensorboardSink
 class Sink(Protocol):
     """Takes the records of a run beside the metrics file. It raises nothing."""
 
-    def send(self, record: Mapping[str, Any]) -> None:
-        """Takes a record: progress, labels and metrics by name."""
+    def send(self, kind: Kind, record: Mapping[str, Any], histograms: Mapping[str, Histogram]) -> None:
+        """Takes a record of a kind: progress, labels and metrics by name, and its histograms."""
 
     def close(self) -> None:
         """Ends the sink."""
@@ -33,11 +34,15 @@ class MetricsLog:
 
     Args:
         file: file that takes every record.
+        run_dir: the folder of the run, in which histograms have a file of their own.
+        run_id: the identity of the run.
         sinks: further sinks that take every record.
     """
 
-    def __init__(self, file: MetricsFile, sinks: Sequence[Sink] = ()) -> None:
+    def __init__(self, file: MetricsFile, *, run_dir: Path, run_id: str, sinks: Sequence[Sink] = ()) -> None:
         self._file = file
+        self._run_dir, self._run_id = run_dir, run_id
+        self._histograms: MetricsFile | None = None  # The first histograms open it.
         self._sinks = list(sinks)
 
     @classmethod
@@ -75,8 +80,8 @@ class MetricsLog:
         if config.run.wandb and (wandb := wandb_sink.start(run_dir, run_id=run_id, config=settings)) is not None:
             sinks.append(wandb)
         if config.run.tensorboard:
-            sinks.append(TensorboardSink(run_dir))
-        return cls(file, sinks)
+            sinks.append(TensorboardSink(run_dir, settings=settings))
+        return cls(file, run_dir=run_dir, run_id=run_id, sinks=sinks)
 
     def write(
         self, kind: Kind, metrics: Metrics, *, counters: Counters, labels: Mapping[str, str] | None = None
@@ -102,12 +107,21 @@ class MetricsLog:
         }
         values = {**progress, **(labels or {}), **metrics}
         for sink in self._sinks:
-            sink.send(values)
+            sink.send(kind, values, metrics.histograms)
         self._file.append({"kind": kind, "time": time.time(), **values})
+        if metrics.histograms:
+            self._append_histograms(progress, metrics.histograms)
+
+    def _append_histograms(self, progress: Mapping[str, int], histograms: Mapping[str, Histogram]) -> None:
+        self._histograms = self._histograms or MetricsFile(self._run_dir, HISTOGRAMS_NAME)
+        named = {name: histogram.as_json() for name, histogram in histograms.items()}
+        self._histograms.append({"run_id": self._run_id, **progress, "histograms": named})
 
     def close(self) -> None:
-        """Closes the file and gives wandb a few seconds to finish."""
+        """Closes the files and gives wandb a few seconds to finish."""
         self._file.close()
+        if self._histograms is not None:
+            self._histograms.close()
         while self._sinks:
             self._sinks.pop().close()
 

@@ -11,11 +11,10 @@ from matplotlib.figure import Figure
 from matplotlib.ticker import PercentFormatter
 
 from chunk_ppo_ros.core.atomic_file import write_atomically
+from chunk_ppo_ros.reporting.curves.episodes import REWARD, SUCCESS, WINDOW, Episodes
+from chunk_ppo_ros.reporting.curves.thinned import Points
+from chunk_ppo_ros.reporting.curves.updates import NOT_KEPT, Updates
 from chunk_ppo_ros.reporting.metrics_file import Record
-from chunk_ppo_ros.reporting.prompt_tables import PROMPT, episodes_by_prompt
-
-WINDOW = 32
-"""The number of episodes in a running mean."""
 
 LABEL_LENGTH = 32
 """The number of characters of a prompt that a legend shows."""
@@ -26,20 +25,12 @@ MAX_PROMPT_CURVES = 8
 COLOR, FAINT, SECOND = "#1f5fa8", "#9dbfe3", "#c4501b"
 
 
-def running_mean(values: np.ndarray, window: int) -> np.ndarray:
-    """Returns [N], the mean of each entry and of up to `window` - 1 entries before it."""
-    sums = np.concatenate([[0.0], np.cumsum(values)])
-    ends = np.arange(1, len(values) + 1)
-    starts = np.maximum(0, ends - window)
-    return (sums[ends] - sums[starts]) / (ends - starts)
-
-
 def draw_learning_curve(
     path: Path,
     *,
     title: str,
-    updates: Sequence[Record],
-    episodes: Sequence[Record],
+    updates: Updates,
+    episodes: Episodes,
     evaluations: Sequence[Record],
     clip_range: tuple[float, float],
 ) -> None:
@@ -48,8 +39,8 @@ def draw_learning_curve(
     Args:
         path: file to write; an existing file is replaced.
         title: name of the run.
-        updates: records of kind "update".
-        episodes: records of kind "episode", in order.
+        updates: updates of the run.
+        episodes: episodes of the run.
         evaluations: records of kind "evaluation".
         clip_range: the smallest and the largest ratio that are not clipped.
     """
@@ -89,45 +80,38 @@ def save(figure: Figure, path: Path, *, dpi: int) -> None:
     write_atomically(path, lambda file: figure.savefig(file, format="png", dpi=dpi), durable=False)
 
 
-def _success(axis: Axes, episodes: Sequence[Record], evaluations: Sequence[Record]) -> None:
+def _success(axis: Axes, episodes: Episodes, evaluations: Sequence[Record]) -> None:
     axis.set_title("Episodes solved, sampled while training", fontsize=10)
-    _episode_curve(axis, episodes, "episode/success", points=False)
-    by_prompt = episodes_by_prompt(episodes)
-    for prompt, records in by_prompt.items() if len(by_prompt) <= MAX_PROMPT_CURVES else ():
-        _prompt_curve(axis, episodes, records, prompt=prompt)
+    _episode_curve(axis, episodes, SUCCESS, points=False)
+    by_prompt = episodes.by_prompt
+    for prompt, own in by_prompt.items() if len(by_prompt) <= MAX_PROMPT_CURVES else ():
+        _prompt_curve(axis, own, prompt=prompt)
     _evaluation_points(axis, evaluations, "success")
     axis.set_ylim(-0.03, 1.03)
     axis.yaxis.set_major_formatter(PercentFormatter(1.0))
 
 
-def _reward(axis: Axes, episodes: Sequence[Record], evaluations: Sequence[Record]) -> None:
+def _reward(axis: Axes, episodes: Episodes, evaluations: Sequence[Record]) -> None:
     axis.set_title("Reward of an episode", fontsize=10)
-    _episode_curve(axis, episodes, "episode/total_reward", points=True)
+    _episode_curve(axis, episodes, REWARD, points=True)
     _evaluation_points(axis, evaluations, "reward")
 
 
-def _episode_curve(axis: Axes, episodes: Sequence[Record], name: str, *, points: bool) -> None:
+def _episode_curve(axis: Axes, episodes: Episodes, name: str, *, points: bool) -> None:
     """Draws a running mean over the chunks of the finished episodes, and with `points` also a point for each."""
-    if not episodes:
+    if not len(episodes):
         return
-    chunks = np.cumsum([record["episode/num_chunks"] for record in episodes])
-    values = np.array([record[name] for record in episodes], float)
     if points:
-        axis.plot(chunks, values, ".", color=FAINT, markersize=3, label="an episode")
-    start = min(WINDOW, len(values)) // 2  # Means over only a few episodes are too noisy to draw.
-    means = running_mean(values, WINDOW)
-    axis.plot(chunks[start:], means[start:], color=COLOR, label=f"mean of the last {WINDOW} episodes")
+        label = "an episode" if episodes.curves.rows_per_part == 1 else "lowest and highest of some episodes"
+        axis.plot(*episodes.curves.line(name), ".", color=FAINT, markersize=3, label=label)
+    axis.plot(*episodes.mean(name), color=COLOR, label=f"mean of the last {WINDOW} episodes")
 
 
-def _prompt_curve(axis: Axes, episodes: Sequence[Record], records: Sequence[Record], *, prompt: str) -> None:
-    """Draws a thin running mean of the success of one prompt's records, over the chunks of all episodes."""
-    chunks = np.cumsum([record["episode/num_chunks"] for record in episodes])
-    own = chunks[[record.get(PROMPT) == prompt for record in episodes]]
-    means = running_mean(np.array([record["episode/success"] for record in records], float), WINDOW)
-    start = min(WINDOW, len(means)) // 2
+def _prompt_curve(axis: Axes, episodes: Episodes, *, prompt: str) -> None:
+    """Draws a thin running mean of the success of one prompt's episodes, over the chunks of all episodes."""
     label = prompt if len(prompt) <= LABEL_LENGTH else f"{prompt[: LABEL_LENGTH - 3]} .."
     label = label.replace("$", r"\$")  # Otherwise matplotlib would read a formula.
-    axis.plot(own[start:], means[start:], linewidth=1.0, label=label)
+    axis.plot(*episodes.mean(SUCCESS), linewidth=1.0, label=label)
 
 
 def _evaluation_points(axis: Axes, evaluations: Sequence[Record], name: str) -> None:
@@ -160,12 +144,16 @@ def decoding_text(decoding: str) -> str:
     return "sampled" if decoding == "sample" else decoding
 
 
-def _ratio(axis: Axes, updates: Sequence[Record], clip_range: tuple[float, float]) -> None:
+def _ratio(axis: Axes, updates: Updates, clip_range: tuple[float, float]) -> None:
     axis.set_title("Ratio of new to old probability", fontsize=10)
-    chunks = [record["num_chunks"] for record in updates]
-    lowest, mean, highest = (_column(updates, f"ratio/{part}") for part in ("min", "mean", "max"))
-    if not all(np.any(np.isfinite(values)) for values in (lowest, mean, highest)):
+    curves = updates.curves
+    if not all(curves.has_values(f"ratio/{part}") for part in ("min", "mean", "max")):
         return
+    (chunks, lowest), (_, mean), (_, highest) = (
+        curves.low("ratio/min"),
+        curves.mean("ratio/mean"),
+        curves.high("ratio/max"),
+    )
     axis.fill_between(chunks, lowest, highest, color=FAINT, alpha=0.5, label="smallest to largest")
     axis.plot(chunks, mean, color=COLOR, label="mean")
     for edge in clip_range:
@@ -175,21 +163,19 @@ def _ratio(axis: Axes, updates: Sequence[Record], clip_range: tuple[float, float
     axis.set_ylim(min(0.45, 0.95 * np.nanmin(lowest)), max(2.2, 1.05 * np.nanmax(highest)))
 
 
-def _undone(axis: Axes, updates: Sequence[Record]) -> None:
+def _undone(axis: Axes, updates: Updates) -> None:
     """Marks the updates of which nothing was kept."""
-    undone = [record for record in updates if record.get("update/accepted") == 0.0]
-    if undone:
-        chunks = [record["num_chunks"] for record in undone]
-        axis.plot(chunks, _column(undone, "kl/after"), "x", color=SECOND, label="undone")
+    if updates.curves.has_values(NOT_KEPT):
+        axis.plot(*_known(updates.curves.line(NOT_KEPT)), "x", color=SECOND, label="undone")
 
 
-def _lines(axis: Axes, updates: Sequence[Record], name: str, *, label: str) -> None:
+def _lines(axis: Axes, updates: Updates, name: str, *, label: str) -> None:
     axis.set_title(label[0].upper() + label[1:], fontsize=10)
-    values = _column(updates, name)
-    if np.any(np.isfinite(values)):
-        axis.plot([record["num_chunks"] for record in updates], values, color=COLOR)
+    if updates.curves.has_values(name):
+        axis.plot(*updates.curves.line(name), color=COLOR)
 
 
-def _column(records: Sequence[Record], name: str) -> np.ndarray:
-    """Returns the values of `name`, NaN where a record has null or nothing."""
-    return np.array([np.nan if record.get(name) is None else record[name] for record in records], float)
+def _known(points: Points) -> Points:
+    """Returns the points of a curve whose values are finite."""
+    x, y = points
+    return x[np.isfinite(y)], y[np.isfinite(y)]

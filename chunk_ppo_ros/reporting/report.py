@@ -9,6 +9,8 @@ from pathlib import Path
 from chunk_ppo_ros.core.atomic_file import write_atomically
 from chunk_ppo_ros.core.units import probability_text
 from chunk_ppo_ros.reporting import plots
+from chunk_ppo_ros.reporting.curves.episodes import Episodes
+from chunk_ppo_ros.reporting.curves.updates import Updates
 from chunk_ppo_ros.reporting.metrics_file import Record
 from chunk_ppo_ros.reporting.page.changed_settings import nearest_preset
 from chunk_ppo_ros.reporting.page.headline import state
@@ -44,8 +46,8 @@ def write_report(run_dir: Path) -> Path:
     sections = [
         f"# {run.name}\n\n" + _table(_facts(run)),
         _training(updates, episodes),
-        prompt_table(episodes, window=plots.WINDOW),
-        time_section(run.records, updates, in_lockstep=run.is_in_lockstep),
+        prompt_table(episodes),
+        time_section(run.timed, updates, in_lockstep=run.is_in_lockstep),
         _evaluations(run.evaluations),
         f"## Learning curve\n\n![Learning curve]({PLOT_NAME})",
         "## Files\n\n" + _table(_places(run)),
@@ -58,42 +60,33 @@ def write_report(run_dir: Path) -> Path:
 
 
 def _facts(run: RunData) -> dict[str, str]:
-    start = run.runs[-1]
-    last = run.updates[-1] if run.updates else {"num_chunks": 0, "num_steps": 0, "policy_version": 0}
+    made = {name: run.updates.counted(name) for name in ("policy_version", "num_chunks", "num_steps")}
     return {
         "run": run.run_id,
         "state": state(run, now=time.time()),
-        "date": time.strftime("%Y-%m-%d %H:%M", time.localtime(run.runs[0]["time"])),
+        "date": time.strftime("%Y-%m-%d %H:%M", time.localtime(run.begun)),
         "task": f"{run.config['env']['task']}, simulator {run.config['env']['simulator']}",
         "configuration": nearest_preset(run.config),
         "seed": str(run.config["run"].get("seed", "not recorded")),
-        "start": _start(start),
-        "trained on": "{policy_version} updates, {num_chunks} chunks, {num_steps} control steps".format_map(last),
+        "start": _start(run.start),
+        "trained on": "{policy_version} updates, {num_chunks} chunks, {num_steps} control steps".format_map(made),
         "finished episodes": str(len(run.episodes)),
     }
 
 
-def _training(updates: Sequence[Record], episodes: Sequence[Record]) -> str:
+def _training(updates: Updates, episodes: Episodes) -> str:
     """Returns a table that compares the first and the last part of the training."""
-    if not updates or not episodes:
+    if updates.first is None or updates.last is None or not len(episodes):
         return ""
-    part = max(1, min(plots.WINDOW, len(episodes) // 2))
+    part, first, last = episodes.part, episodes.first, episodes.last
     rows = [
-        ("episodes solved, sampled", _share(episodes[:part]), _share(episodes[-part:])),
-        ("reward of an episode", _reward(episodes[:part]), _reward(episodes[-part:])),
+        ("episodes solved, sampled", f"{first.solved:.1%}", f"{last.solved:.1%}"),
+        ("reward of an episode", f"{first.reward:.3f}", f"{last.reward:.3f}"),
     ]
     for name in ("value/explained_variance", "ratio/clip_fraction", "kl/approx", "logp_gap/max_ratio"):
-        rows.append((f"`{name}`", _number(updates[0], name), _number(updates[-1], name)))
+        rows.append((f"`{name}`", _number(updates.first, name), _number(updates.last, name)))
     header = f"| | first {part} episodes, first update | last {part} episodes, last update |\n|---|---|---|\n"
     return "## Training\n\n" + header + "\n".join(f"| {' | '.join(row)} |" for row in rows)
-
-
-def _share(episodes: Sequence[Record]) -> str:
-    return f"{sum(record['episode/success'] for record in episodes) / len(episodes):.1%}"
-
-
-def _reward(episodes: Sequence[Record]) -> str:
-    return f"{sum(record['episode/total_reward'] for record in episodes) / len(episodes):.3f}"
 
 
 def _number(record: Record, name: str) -> str:

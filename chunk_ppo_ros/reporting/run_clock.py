@@ -7,7 +7,7 @@ from collections.abc import Callable
 from pathlib import Path
 
 from chunk_ppo_ros.core.metrics import Metrics
-from chunk_ppo_ros.reporting.metrics_file import read_records
+from chunk_ppo_ros.reporting.metrics_file import NewestRun
 from chunk_ppo_ros.reporting.run_metrics import WALL, run_time_metrics
 
 
@@ -21,8 +21,10 @@ class RunClock:
     """
 
     def __init__(self, run_dir: Path, *, since: float, clock: Callable[[], float] = time.monotonic) -> None:
-        earlier = [record[WALL] for record in read_records(run_dir) if record.get(WALL) is not None]
-        self._since = since - (earlier[-1] if earlier else 0.0)
+        earlier = 0.0
+        for record in NewestRun.find(run_dir).records():
+            earlier = earlier if record.get(WALL) is None else record[WALL]
+        self._since = since - earlier
         self._clock = clock
 
     def metrics(self) -> Metrics:

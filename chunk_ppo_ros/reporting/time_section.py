@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 import dataclasses
-from collections.abc import Sequence
 
+from chunk_ppo_ros.reporting.curves.updates import Updates
 from chunk_ppo_ros.reporting.metrics_file import Record
 from chunk_ppo_ros.reporting.run_metrics import WALL
 
@@ -38,9 +38,9 @@ class TimeRow:
     overlaps: bool = False
 
 
-def time_section(records: Sequence[Record], updates: Sequence[Record], *, in_lockstep: bool) -> str:
+def time_section(newest: Record | None, updates: Updates, *, in_lockstep: bool) -> str:
     """Returns the table of `time_rows` as a section of a Markdown file; empty where there are no rows."""
-    rows = time_rows(records, updates, in_lockstep=in_lockstep)
+    rows = time_rows(newest, updates, in_lockstep=in_lockstep)
     if not rows:
         return ""
     lines = [f"| {row.text} | {row.minutes} | {f'{row.share} |' if row.share else '|'}" for row in rows]
@@ -48,25 +48,23 @@ def time_section(records: Sequence[Record], updates: Sequence[Record], *, in_loc
     return "## Where the time went\n\n| | minutes | share |\n|---|---|---|\n" + "\n".join(lines) + note
 
 
-def time_rows(records: Sequence[Record], updates: Sequence[Record], *, in_lockstep: bool) -> list[TimeRow]:
+def time_rows(newest: Record | None, updates: Updates, *, in_lockstep: bool) -> list[TimeRow]:
     """Returns times with their shares; none where no record has the wall time of the run.
 
     Args:
-        records: all records of the run.
-        updates: the records of its updates, each version once.
+        newest: the newest record that has the wall time of the run, or None.
+        updates: the updates of the run.
         in_lockstep: whether a simulator's time stood still between control steps. Motions are of simulated time then.
     """
-    timed = [record for record in records if record.get(WALL) is not None]
-    if not timed:
+    if newest is None:
         return []
-    newest = timed[-1]
     wall, phases = newest[WALL], {name: newest[name] for name in _PHASES if newest.get(name) is not None}
     rows = [("the whole run", wall), *((_PHASES[name], seconds) for name, seconds in phases.items())]
     if phases:
         rows.append(("the rest: starts of nodes, and between episodes", max(0.0, wall - sum(phases.values()))))
     overlapping = [] if in_lockstep else [("the robot was in motion", newest.get("run_time/motion"))]
-    overlapping += [("rollouts", None if phases else _total(updates, "time/rollout"))]
-    overlapping += [("updates", _total(updates, "time/update"))]
+    overlapping += [("rollouts", None if phases else updates.totals.get("time/rollout"))]
+    overlapping += [("updates", updates.totals.get("time/update"))]
     found = [TimeRow(text, _minutes(seconds), _share(seconds, wall)) for text, seconds in rows]
     found += [
         TimeRow(text, _minutes(seconds), _share(seconds, wall), overlaps=bool(phases))
@@ -76,12 +74,6 @@ def time_rows(records: Sequence[Record], updates: Sequence[Record], *, in_lockst
     if in_lockstep and newest.get("run_time/motion") is not None:
         found.append(TimeRow("the robot was in motion, in simulated time", _minutes(newest["run_time/motion"]), ""))
     return found
-
-
-def _total(updates: Sequence[Record], name: str) -> float | None:
-    """Returns the sum of a time over all updates, or None where none has it."""
-    times = [update[name] for update in updates if update.get(name) is not None]
-    return sum(times) if times else None
 
 
 def _minutes(seconds: float) -> str:

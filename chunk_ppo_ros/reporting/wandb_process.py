@@ -16,6 +16,8 @@ import time
 from pathlib import Path
 from typing import Any
 
+from chunk_ppo_ros.reporting.wandb_sink import HISTOGRAMS
+
 
 def main(run_dir: Path, finish_timeout: float) -> None:
     """Logs every line of the standard input to wandb until the input ends."""
@@ -45,7 +47,10 @@ def main(run_dir: Path, finish_timeout: float) -> None:
     )
     run.define_metric("*", step_metric="num_chunks")
     for line in sys.stdin:
-        run.log(_loggable(json.loads(line)))
+        record = json.loads(line)
+        drawn = record.pop(HISTOGRAMS, {})
+        made = {name: wandb.Histogram(np_histogram=(each["counts"], each["edges"])) for name, each in drawn.items()}
+        run.log(_loggable(record) | made)
     run.finish()
 
 

@@ -17,8 +17,15 @@ import threading
 import time
 from collections.abc import Mapping
 from pathlib import Path
+from types import MappingProxyType
 from typing import Any
 from urllib.parse import urlparse
+
+from chunk_ppo_ros.core.distributions.histogram import Histogram
+from chunk_ppo_ros.reporting.metric_table import Kind
+
+HISTOGRAMS = "histograms"
+"""The key of a line's histograms. Each has `edges` and `counts`, from which `wandb_process.py` makes wandb's own."""
 
 FINISH_TIMEOUT = 3.0
 """The longest time that `close` waits for wandb, s."""
@@ -88,12 +95,17 @@ class WandbSink:
         self._thread = threading.Thread(target=self._feed, name="wandb", daemon=True)
         self._thread.start()
 
-    def send(self, record: Mapping[str, Any]) -> None:
+    def send(
+        self, kind: Kind, record: Mapping[str, Any], histograms: Mapping[str, Histogram] = MappingProxyType({})
+    ) -> None:
         """Queues a record. The record is dropped where the queue is full or wandb has failed."""
         if self._failed.is_set():
             return
+        edges_and_counts = {
+            name: {"edges": each.edges.tolist(), "counts": each.counts} for name, each in histograms.items()
+        }
         try:
-            self._queue.put_nowait(dict(record))
+            self._queue.put_nowait({**record, **({HISTOGRAMS: edges_and_counts} if edges_and_counts else {})})
         except queue.Full:
             self._num_dropped += 1
             if self._num_dropped == 1:

@@ -11,8 +11,10 @@ import numpy as np
 from jaxtyping import Float
 
 from chunk_ppo_ros import config as config_lib
+from chunk_ppo_ros.core.distributions.histogram import Histogram
 from chunk_ppo_ros.core.metrics import Metrics
 from chunk_ppo_ros.core_jax.arrays import AnyArray
+from chunk_ppo_ros.rl.distributions.of_rollout import RATIO
 from chunk_ppo_ros.rl.rollout import RolloutBatch
 
 MAX_ATTEMPTS = 4
@@ -34,11 +36,13 @@ class KLAfter:
         k3: the mean of `ratios.kl_k3`.
         ratios: quantiles of the ratios of new to old probability of the chunks, by `QUANTILES`; 1 where no chunk is the
             policy's.
+        distribution: histogram of these ratios; None where there is no finite one.
     """
 
     k2: float = 0.0
     k3: float = 0.0
     ratios: tuple[float, ...] = (1.0,) * len(QUANTILES)
+    distribution: Histogram | None = None
 
     @classmethod
     def measure(
@@ -65,12 +69,14 @@ class KLAfter:
             k2=float(np.mean(0.5 * log_ratio**2)),
             k3=float(np.mean(np.expm1(limited) - limited)),
             ratios=tuple(np.exp(np.quantile(limited, [percent / 100.0 for percent in QUANTILES])).tolist()),
+            distribution=Histogram.of(np.exp(limited), is_log=True),
         )
 
     def metrics(self) -> Metrics:
         """Returns the metrics of the distance and of the ratios."""
         spread = {f"ratio/after_p{percent:02d}": ratio for percent, ratio in zip(QUANTILES, self.ratios, strict=True)}
-        return Metrics({"kl/after": self.k2, "kl/after_k3": self.k3, **spread})
+        drawn = {} if self.distribution is None else {RATIO: self.distribution}
+        return Metrics({"kl/after": self.k2, "kl/after_k3": self.k3, **spread}, drawn)
 
 
 @dataclasses.dataclass(frozen=True)

@@ -18,6 +18,7 @@ from chunk_ppo_ros import config as config_lib
 from chunk_ppo_ros.core.metrics import Metrics
 from chunk_ppo_ros.core_jax.arrays import Key, Params, Tree
 from chunk_ppo_ros.core_jax.parameter_groups import ACTOR
+from chunk_ppo_ros.rl.distributions.of_rollout import rollout_distributions
 from chunk_ppo_ros.rl.epochs import Epochs, Passes, Progress, minibatches
 from chunk_ppo_ros.rl.gradient_step import GradientStep, OptState, Reload, TrainState, committed
 from chunk_ppo_ros.rl.log_prob_check import LogProbCheck, RolloutScores
@@ -135,11 +136,11 @@ class PPOUpdate:
         epochs = Epochs(self._step, self._config, key=key, progress=progress)
         scale = float(opt_state[LR_SCALE])
         state, passes, attempts = self._attempt(epochs, state, rollout, targets, scores=scores, scale=scale)
-        chunk_values = chunk_value_metrics(
-            scores.chunk_values, jax.device_get(targets.returns), human_mask=jax.device_get(rollout.human_mask)
-        )
+        returns = jax.device_get(targets.returns)
+        chunk_values = chunk_value_metrics(scores.chunk_values, returns, human_mask=jax.device_get(rollout.human_mask))
         metrics = metrics_of([jax.device_get(rollout_metrics)]) | passes.metrics() | attempts.metrics()
         metrics |= scores.gap_metrics() | reference_metrics | chunk_values
+        metrics |= Metrics(histograms=rollout_distributions(rollout, returns))
         next_scale = scale if policy_frozen else attempts.next_scale(self._config)
         opt_state = {**opt_state, **state.opt_state, LR_SCALE: jax.device_put(np.float32(next_scale))}
         return UpdateResult(state.params, opt_state, metrics)

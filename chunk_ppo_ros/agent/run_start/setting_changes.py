@@ -10,7 +10,7 @@ from chunk_ppo_ros.config import TrainConfig
 from chunk_ppo_ros.core.errors import CheckpointError
 from chunk_ppo_ros.model.checkpoints.checkpoint import Checkpoint
 from chunk_ppo_ros.model.checkpoints.run_settings import RunSettings
-from chunk_ppo_ros.reporting.metrics_file import FILE_NAME, read_records
+from chunk_ppo_ros.reporting.metrics_file import FILE_NAME, NewestRun
 
 _OF_THE_START = ("run.resume", "run.pretrained_checkpoint_path")
 
@@ -46,8 +46,11 @@ def _of_the_metrics(newest: Checkpoint, config: TrainConfig) -> tuple[RunSetting
     """
     run_dir = config.run.folder
     run_id = newest.require_metadata().counters.run_id
-    starts = [record for record in read_records(run_dir) if record["kind"] == "run" and record["run_id"] == run_id]
-    if not starts:
+    start = None
+    for record in NewestRun.find(run_dir).records():
+        if record["kind"] == "run" and record["run_id"] == run_id:
+            start = record
+    if start is None:
         raise ValueError(f"{run_dir / FILE_NAME} has no record of the run {run_id}")
     file = run_dir / FILE_NAME
-    return RunSettings.read(file, starts[-1]["config"]), f"the last start ({file})"
+    return RunSettings.read(file, start["config"]), f"the last start ({file})"

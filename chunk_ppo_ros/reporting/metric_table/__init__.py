@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from typing import Literal
 
+from chunk_ppo_ros.reporting.metric_table.distribution_rows import DISTRIBUTIONS, DistributionRow
 from chunk_ppo_ros.reporting.metric_table.episode_rows import EPISODES, EVALUATIONS
 from chunk_ppo_ros.reporting.metric_table.row import MetricRow
 from chunk_ppo_ros.reporting.metric_table.run_time_rows import run_time_rows
@@ -23,4 +24,4 @@ METRICS: dict[Kind, tuple[MetricRow, ...]] = {
 }
 """The metrics of each kind of record."""
 
-__all__ = ["METRICS", "Kind", "MetricRow"]
+__all__ = ["DISTRIBUTIONS", "METRICS", "DistributionRow", "Kind", "MetricRow"]

@@ -8,7 +8,7 @@ from __future__ import annotations
 import sys
 from collections.abc import Sequence
 
-from chunk_ppo_ros.reporting.metric_table import METRICS, Kind, MetricRow
+from chunk_ppo_ros.reporting.metric_table import DISTRIBUTIONS, METRICS, Kind, MetricRow
 
 _INTRODUCTION = """# Metrics
 
@@ -52,11 +52,21 @@ There is one record for each evaluation of the demo and of the experiments. It h
 """,
 }
 
+_DISTRIBUTIONS = """## Distributions
+
+Each update also logs histograms, in a file of their own, `runs/NAME/histograms.jsonl`. It has one line for each update,
+with `run_id`, `policy_version`, `num_chunks`, `num_steps` and `histograms`. A histogram has `low` and `high` (the
+smallest and the largest number), the `counts` of 24 bins of equal widths between them, `total` and `total_of_squares`
+(the sums of the numbers and of their squares), `is_log` (whether the bins have equal widths of the logarithm) and
+`num_left_out` (how many further numbers were not finite). The chunks that humans drove are left out. The page of a run
+shows the histograms of six updates; wandb and TensorBoard get those of all updates. The topic has none.
+"""
+
 
 def page() -> str:
     """Returns the text of docs/metrics.md."""
     sections = [f"{text}\n{_table(METRICS[kind])}" for kind, text in _SECTIONS.items()]
-    return "\n".join([_INTRODUCTION, *sections])
+    return "\n".join([_INTRODUCTION, *sections, f"{_DISTRIBUTIONS}\n{_table(DISTRIBUTIONS)}"])
 
 
 def _table(rows: Sequence[MetricRow]) -> str:

@@ -26,10 +26,6 @@ COLORS = (BLUE, ORANGE, GREEN, PURPLE, BROWN, PINK, GRAY)
 """Colors of series in order, each of which has a contrast of at least 4.5 to white."""
 
 
-MAX_POINTS = 4000
-"""The largest number of points of a series that are drawn. A chart has no more pixels from left to right."""
-
-
 @dataclasses.dataclass(frozen=True)
 class Series:
     """A series of a chart.
@@ -42,6 +38,7 @@ class Series:
         color: color, as CSS writes it.
         low: lower ends of intervals or of a band.
         high: their upper ends.
+        rows_per_part: number of rows of the metrics for which one part of the curve stands.
     """
 
     label: str
@@ -51,22 +48,12 @@ class Series:
     color: str = BLUE
     low: Sequence[Value] = ()
     high: Sequence[Value] = ()
+    rows_per_part: int = 1
 
     @property
     def has_values(self) -> bool:
         """Whether there is something to draw."""
         return any(finite(value) is not None for value in self.y)
-
-    @property
-    def stride(self) -> int:
-        """Of how many points one is drawn."""
-        return -(-len(self.x) // MAX_POINTS) or 1
-
-    def thinned(self) -> Series:
-        """Returns the series with at most `MAX_POINTS` points. The last one is among them."""
-        kept = slice((len(self.x) - 1) % self.stride, None, self.stride)
-        columns = {name: getattr(self, name)[kept] for name in ("x", "y", "low", "high")}
-        return dataclasses.replace(self, **columns)
 
 
 @dataclasses.dataclass(frozen=True)
@@ -97,10 +84,16 @@ class Chart:
         """Returns the place of the chart on the page. `number` is its place in the list of `charts_data`."""
         drawn = any(series.has_values for series in self.series)
         plot = tag("div", class_="plot", data_chart=number) if drawn else tag("p", self.empty, class_="empty")
-        stride = max((series.stride for series in self.series if series.has_values), default=1)
-        thinned = f"Of the longest series one point in {stride} is drawn." if stride > 1 else ""
-        note = [tag("p", text, class_="note") for text in (self.note, thinned) if text]
+        most = max((series.rows_per_part for series in self.series if series.has_values), default=1)
+        note = [tag("p", text, class_="note") for text in (self.note, thinned_note(most)) if text]
         return tag("figure", tag("h3", self.title), plot, *note, class_="chart")
+
+
+def thinned_note(rows_per_part: int) -> str:
+    """Returns a sentence that says that a curve is thinned; empty where it is not."""
+    if rows_per_part == 1:
+        return ""
+    return f"The curve is thinned: of every {rows_per_part} points the lowest and the highest are drawn."
 
 
 def charts_data(charts: Sequence[Chart]) -> Html:
@@ -116,7 +109,7 @@ def finite(value: Value) -> Value:
 
 
 def _data(chart: Chart) -> dict[str, object]:
-    drawn = [series.thinned() for series in chart.series if series.has_values]
+    drawn = [series for series in chart.series if series.has_values]
     positions = sorted({float(x) for series in drawn for x in series.x})
     return {
         "x": positions,

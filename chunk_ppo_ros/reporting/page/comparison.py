@@ -10,15 +10,16 @@ from pathlib import Path
 import numpy as np
 
 from chunk_ppo_ros.core.atomic_file import write_atomically
-from chunk_ppo_ros.reporting.metrics_file import Record
+from chunk_ppo_ros.reporting.curves.episodes import REWARD, SUCCESS
+from chunk_ppo_ros.reporting.curves.thinned import Points
 from chunk_ppo_ros.reporting.page.chart import COLORS, Chart, Series, Style
 from chunk_ppo_ros.reporting.page.html import Html, joined, section, table, tag
 from chunk_ppo_ros.reporting.page.page import PAGE_NAME, document
-from chunk_ppo_ros.reporting.page.provenance import duration_text
+from chunk_ppo_ros.reporting.page.provenance import shown
 from chunk_ppo_ros.reporting.page.run_data import RunData
-from chunk_ppo_ros.reporting.page.seed_groups import Curve, Group, group_runs, interval_text, mean_curve
-from chunk_ppo_ros.reporting.plots import WINDOW, decoding_text, running_mean
-from chunk_ppo_ros.reporting.run_metrics import WALL
+from chunk_ppo_ros.reporting.page.seed_groups import Group, differing_settings, group_runs, interval_text, mean_curve
+from chunk_ppo_ros.reporting.plots import decoding_text
+from chunk_ppo_ros.reporting.progress.durations import duration_text
 
 COMPARISON_NAME = "comparison.html"
 """The name of the page, which is written beside the folders of the runs unless another place is given."""
@@ -53,8 +54,13 @@ def write_comparison(runs: Sequence[RunData], path: Path) -> Path:
 
 def _page(runs: Sequence[RunData], groups: Sequence[Group], folder: Path) -> Html:
     charts = [
-        _chart("Episodes solved while training, sampled (share)", groups, _episodes("episode/success"), is_share=True),
-        _chart("Reward of an episode, sampled (reward)", groups, _episodes("episode/total_reward")),
+        _chart(
+            "Episodes solved while training, sampled (share)",
+            groups,
+            functools.partial(_episodes, name=SUCCESS),
+            is_share=True,
+        ),
+        _chart("Reward of an episode, sampled (reward)", groups, functools.partial(_episodes, name=REWARD)),
         *(_chart(title, groups, functools.partial(_updates, name=name)) for name, title in _UPDATES.items()),
     ]
     written = time.strftime("%Y-%m-%d %H:%M:%S")
@@ -63,6 +69,9 @@ def _page(runs: Sequence[RunData], groups: Sequence[Group], folder: Path) -> Htm
         "The runs of a group differ only in the seed, in names and in folders. Thick curves are means over the runs of "
         "a group, areas are 95 % intervals over its runs (Student's t), and thin curves are single runs."
     )
+    parts = max(table.rows_per_part for run in runs for table in (run.updates.curves, run.episodes.curves))
+    if parts > 1:
+        told += f" Curves of long runs are thinned: they show the mean of up to {parts} updates or episodes."
     alone = any(len(group.runs) == 1 for group in groups)
     warning = "A group of one run has no interval: one run does not say how far another seed would be from it."
     elements = [chart.element(number) for number, chart in enumerate(charts)]
@@ -71,6 +80,7 @@ def _page(runs: Sequence[RunData], groups: Sequence[Group], folder: Path) -> Htm
         tag("p", told, class_="soft"),
         *([tag("p", warning, class_="warning")] if alone else []),
         section("Groups", _groups_table(groups), anchor="groups"),
+        *([section("Settings that differ", _settings_table(groups), anchor="settings")] if len(groups) > 1 else []),
         section("Curves", tag("div", *elements, class_="charts"), anchor="curves"),
         section("Runs", _runs_table(groups, folder), anchor="runs"),
     ]
@@ -78,7 +88,7 @@ def _page(runs: Sequence[RunData], groups: Sequence[Group], folder: Path) -> Htm
 
 
 def _chart(
-    title: str, groups: Sequence[Group], curve_of: Callable[[RunData], Curve], *, is_share: bool = False
+    title: str, groups: Sequence[Group], curve_of: Callable[[RunData], Points], *, is_share: bool = False
 ) -> Chart:
     series: list[Series] = []
     for place, group in enumerate(groups):
@@ -96,25 +106,18 @@ def _chart(
     return Chart(title, series, empty="No run has logged this.", is_share=is_share)
 
 
-def _episodes(name: str) -> Callable[[RunData], Curve]:
-    """Returns a function that returns the running mean of a metric over the episodes of a run."""
-
-    def curve(run: RunData) -> Curve:
-        if not run.episodes:
-            return np.zeros(0), np.zeros(0)
-        x = np.cumsum([record["episode/num_chunks"] for record in run.episodes]).astype(float)
-        means = running_mean(np.array([record[name] for record in run.episodes], float), WINDOW)
-        start = min(WINDOW, len(means)) // 2
-        return x[start:], means[start:]
-
-    return curve
+def _episodes(run: RunData, *, name: str) -> Points:
+    return _known(run.episodes.mean(name))
 
 
-def _updates(run: RunData, *, name: str) -> Curve:
-    known = [record for record in run.updates if record.get(name) is not None]
-    return np.array([record["num_chunks"] for record in known], float), np.array(
-        [record[name] for record in known], float
-    )
+def _updates(run: RunData, *, name: str) -> Points:
+    return _known(run.updates.curves.mean(name))
+
+
+def _known(points: Points) -> Points:
+    """Returns the points of a curve whose values are finite."""
+    x, y = points
+    return x[np.isfinite(y)], y[np.isfinite(y)]
 
 
 def _groups_table(groups: Sequence[Group]) -> Html:
@@ -131,9 +134,9 @@ def _groups_table(groups: Sequence[Group]) -> Html:
 
 
 def _group_row(group: Group) -> tuple[object, ...]:
-    parts = [_first_and_last(run.episodes) for run in group.runs if run.episodes]
-    first, last = ([part[place] for part in parts] for place in (0, 1))
-    rewards = [run.updates[-1]["reward/chunk_mean"] for run in group.runs if run.updates]
+    begun = [run.episodes for run in group.runs if len(run.episodes)]
+    first, last = [each.first.solved for each in begun], [each.last.solved for each in begun]
+    rewards = [run.updates.last.get("reward/chunk_mean") for run in group.runs if run.updates.last]
     known = [reward for reward in rewards if reward is not None]
     return (
         group.name,
@@ -144,13 +147,6 @@ def _group_row(group: Group) -> tuple[object, ...]:
         interval_text(known, ".3f"),
         group.label,
     )
-
-
-def _first_and_last(episodes: Sequence[Record]) -> tuple[float, float]:
-    """Returns the share of solved episodes among the first and the last ones, as the page of a run does."""
-    part = max(1, min(WINDOW, len(episodes) // 2))
-    solved = np.array([record["episode/success"] for record in episodes], float)
-    return float(solved[:part].mean()), float(solved[-part:].mean())
 
 
 def _evaluated(group: Group) -> str:
@@ -169,24 +165,37 @@ def _of_runs(decoding: str, values: Sequence[float]) -> str:
     return f"{decoding}, {runs}: {interval_text(values, '.1%', is_share=True)}"
 
 
+def _settings_table(groups: Sequence[Group]) -> Html:
+    """Returns a row for each setting in which the groups differ."""
+    rows = [(tag("code", name), *map(shown, values)) for name, values in differing_settings(groups).items()]
+    return table(("setting", *(group.name for group in groups)), rows, kind="plain")
+
+
 def _runs_table(groups: Sequence[Group], folder: Path) -> Html:
     rows = []
     for group in groups:
         for run in group.runs:
-            seconds = next((record[WALL] for record in reversed(run.records) if record.get(WALL) is not None), None)
             rows.append(
                 (
                     _link(run, folder),
                     group.name,
                     run.config["run"].get("seed", "not recorded"),
-                    f"{run.num_steps} of {run.total_steps}",
+                    f"{run.num_steps} of {run.total_steps}{'' if run.is_complete else ' (not complete)'}",
                     len(run.episodes),
-                    "not recorded" if seconds is None else duration_text(seconds),
-                    run.runs[-1].get("start") or "not recorded",
+                    "not recorded" if run.wall is None else duration_text(run.wall),
+                    _version(run),
+                    run.start.get("start") or "not recorded",
                 )
             )
-    header = ("run", "group", "seed", "control steps", "episodes", "duration", "start")
+    header = ("run", "group", "seed", "control steps", "episodes", "duration", "version", "start")
     return table(header, rows, kind="plain")
+
+
+def _version(run: RunData) -> str:
+    """Returns the version of this package that made a run, with the commit where that is known."""
+    software = run.start.get("software", {})
+    version, commit = software.get("chunk_ppo_ros", "not recorded"), software.get("commit")
+    return f"{version} ({commit})" if commit else version
 
 
 def _link(run: RunData, folder: Path) -> Html:

@@ -7,11 +7,14 @@ from collections.abc import Sequence
 from pathlib import Path
 
 from chunk_ppo_ros.core.units import probability_text
+from chunk_ppo_ros.reporting.curves.updates import Updates
 from chunk_ppo_ros.reporting.metrics_file import Record
 from chunk_ppo_ros.reporting.page.html import Html, joined, table, tag
 from chunk_ppo_ros.reporting.page.run_data import RunData
-from chunk_ppo_ros.reporting.plots import WINDOW, decoding_text
+from chunk_ppo_ros.reporting.plots import decoding_text
 
+_MAX_STARTS = 10
+"""The largest number of starts that are listed."""
 _DATE = "%Y-%m-%d %H:%M:%S"
 
 
@@ -30,7 +33,7 @@ def state(run: RunData, *, now: float) -> str:
     done = f"{run.num_steps} of {run.total_steps} control steps in {len(run.updates)} updates"
     complete = f"The run is complete: it has trained on {done}."
     partial = f"The run is not complete: it has trained on {done}. It still runs, or was stopped."
-    newest = time.strftime(_DATE, time.localtime(run.records[-1]["time"]))
+    newest = time.strftime(_DATE, time.localtime(run.newest))
     written = time.strftime(_DATE, time.localtime(now))
     sentences = [complete if run.is_complete else partial, resumed(run)]
     sentences.append(f"Its newest record is of {newest}, and this page of {written}.")
@@ -39,30 +42,25 @@ def state(run: RunData, *, now: float) -> str:
 
 def resumed(run: RunData) -> str:
     """Returns a sentence that says how often the run was resumed and where; empty where it was not."""
-    if len(run.runs) == 1:
+    count, shown = len(run.resumed_at), run.resumed_at[-_MAX_STARTS:]
+    if not count:
         return ""
-    version, versions = 0, []
-    for record in run.records:
-        if record["kind"] == "run":
-            versions.append(version)
-        elif record["kind"] == "update":
-            version = int(record["policy_version"])
-    at = ", ".join(map(str, versions[1:]))
-    times = "once" if len(versions) == 2 else f"{len(versions) - 1} times"
-    return f"It was resumed {times}, at policy version {at}."
+    at = ", ".join(map(str, shown))
+    times = "once" if count == 1 else f"{count} times"
+    newest = "" if count <= _MAX_STARTS else f"the last {_MAX_STARTS} times "
+    return f"It was resumed {times}, {newest}at policy version {at}."
 
 
 def _cards(run: RunData) -> list[Html]:
     cards = [_evaluation_card(record) for record in _first_and_last(run.evaluations)]
-    if run.episodes:
-        part = max(1, min(WINDOW, len(run.episodes) // 2))
-        first, last = _share(run.episodes[:part]), _share(run.episodes[-part:])
-        text = f"solved while training, sampled: the first and the last {part} of {len(run.episodes)} episodes"
-        cards.append(_card(f"{first:.1%} → {last:.1%}", text))
+    episodes, updates = run.episodes, run.updates
+    if len(episodes):
+        text = f"solved while training, sampled: the first and the last {episodes.part} of {len(episodes)} episodes"
+        cards.append(_card(f"{episodes.first.solved:.1%} → {episodes.last.solved:.1%}", text))
     else:
         cards.append(_card("–", "solved while training, sampled: no episode has ended yet"))
-    if run.updates:
-        reward = f"{_number(run.updates[0], 'reward/chunk_mean')} → {_number(run.updates[-1], 'reward/chunk_mean')}"
+    if updates.first is not None and updates.last is not None:
+        reward = " → ".join(_number(record, "reward/chunk_mean") for record in (updates.first, updates.last))
         cards.append(_card(reward, "mean reward of a chunk in the first and the last rollout"))
     return cards
 
@@ -85,10 +83,6 @@ def _card(big: str, text: str) -> Html:
     return tag("div", tag("span", big, class_="big"), tag("span", text, class_="soft"), class_="card")
 
 
-def _share(episodes: Sequence[Record]) -> float:
-    return float(sum(record["episode/success"] for record in episodes)) / len(episodes)
-
-
 def _number(record: Record, name: str) -> str:
     value = record.get(name)
     return "not a number" if value is None else f"{value:.3f}"
@@ -97,30 +91,25 @@ def _number(record: Record, name: str) -> str:
 def _warnings(run: RunData) -> list[Html]:
     """Returns what a reader should know before reading on."""
     texts = []
-    if run.runs[-1].get("is_fallback"):
-        texts.append(f"The run did not start from the checkpoint that was asked for: {run.runs[-1].get('start')}.")
-    if run.episodes and not any(record["episode/success"] for record in run.episodes):
+    if run.start.get("is_fallback"):
+        texts.append(f"The run did not start from the checkpoint that was asked for: {run.start.get('start')}.")
+    if len(run.episodes) and run.episodes.all.solved == 0.0:
         texts.append(
             f"None of {len(run.episodes)} episodes was solved. Chunk PPO improves a policy that solves some episodes; "
             "docs/tune.md says from which share on."
         )
-    undone = [record for record in run.updates if record.get("update/accepted") == 0.0]
-    if undone:
-        texts.append(f"{len(undone)} of {len(run.updates)} updates were not kept, so they changed no weights.")
+    if undone := run.updates.num_not_kept:
+        texts.append(f"{undone} of {len(run.updates)} updates were not kept, so they changed no weights.")
     texts += _not_numbers(run.updates)
     return [tag("p", text, class_="warning") for text in texts]
 
 
-def _not_numbers(updates: Sequence[Record]) -> list[str]:
+def _not_numbers(updates: Updates) -> list[str]:
     """Returns a sentence that names the metrics which were not finite in some updates; none where all were."""
-    counts: dict[str, int] = {}
-    for update in updates:
-        for name in (name for name, value in update.items() if value is None):
-            counts[name] = counts.get(name, 0) + 1
-    if not counts:
+    if not updates.nulls:
         return []
-    named = ", ".join(f"{name} in {count}" for name, count in counts.items())
-    return [f"Some metrics were not finite numbers, of {len(updates)} updates: {named}. Curves have gaps there."]
+    named = ", ".join(f"{name} in {count}" for name, count in updates.nulls.items())
+    return [f"Some metrics were not finite numbers, of {len(updates)} updates: {named}. Curves leave these out."]
 
 
 def evaluation_table(evaluations: Sequence[Record]) -> Html:

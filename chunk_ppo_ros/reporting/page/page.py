@@ -10,6 +10,8 @@ from chunk_ppo_ros.core.atomic_file import write_atomically
 from chunk_ppo_ros.core.errors import UserError
 from chunk_ppo_ros.data.chunk_sample import journal_sample, sample_files
 from chunk_ppo_ros.data.chunk_sample.facts import ChunkSample
+from chunk_ppo_ros.reporting.curves.episodes import WINDOW
+from chunk_ppo_ros.reporting.distributions.section import distributions
 from chunk_ppo_ros.reporting.page.assets import script, style
 from chunk_ppo_ros.reporting.page.changed_settings import nearest_preset
 from chunk_ppo_ros.reporting.page.chart import Chart, charts_data
@@ -20,7 +22,6 @@ from chunk_ppo_ros.reporting.page.provenance import configuration, provenance
 from chunk_ppo_ros.reporting.page.run_charts import main_charts, other_charts
 from chunk_ppo_ros.reporting.page.run_data import RunData
 from chunk_ppo_ros.reporting.page.strips import strips
-from chunk_ppo_ros.reporting.plots import WINDOW
 from chunk_ppo_ros.reporting.prompt_tables import HEADER, prompt_rows
 from chunk_ppo_ros.reporting.time_section import OVERLAP_NOTE, time_rows
 
@@ -80,11 +81,16 @@ def _page(run: RunData, plot: Path, now: float) -> Html:
     task = f"Task {env['task']}, simulator {env['simulator']}, settings {nearest_preset(run.config)}."
     elements = [chart.element(number) for number, chart in enumerate([*shown, *others])]
     places = tag("div", *elements[: len(shown)], class_="charts"), tag("div", *elements[len(shown) :], class_="charts")
-    rest = [tag("details", tag("summary", f"{len(others)} further metrics"), places[1])] if others else []
+    rest = (
+        [tag("details", tag("summary", f"{len(others)} further metrics"), places[1], class_="further")]
+        if others
+        else []
+    )
     sections = [
         *_videos(run.folder),
         section("Curves", places[0], *rest, _without_script(plot), anchor="curves"),
         *_sections_of_chunks(run),
+        section("Distributions from update to update", distributions(run), anchor="distributions"),
         *_evaluations(run),
         *_times(run),
         *_prompts(run),
@@ -100,7 +106,7 @@ def _without_script(plot: Path) -> Html:
     if not plot.is_file():
         return Html("")
     source = escaped(data_uri(plot.read_bytes(), "image/png"))
-    hidden = "<style>.charts, details { display: none }</style>"
+    hidden = "<style>.charts, .further { display: none }</style>"
     return Html(f'<noscript>{hidden}<img src="{source}" alt="The learning curve of the run"></noscript>')
 
 
@@ -116,7 +122,7 @@ def _sections_of_chunks(run: RunData) -> list[Html]:
     note = tag("p", sample.note, class_="note")
     return [
         section("Episodes, chunk by chunk", strips(sample), anchor="episodes"),
-        section("Distributions over chunks", note, histograms(sample.chunks), anchor="distributions"),
+        section("Distributions over the newest chunks", note, histograms(sample.chunks), anchor="newest-chunks"),
     ]
 
 
@@ -147,12 +153,15 @@ def _video(path: Path, text: str) -> Html:
 def _evaluations(run: RunData) -> list[Html]:
     if not run.evaluations:
         return []
-    note = tag("p", "Each checkpoint was measured on unseen starts.", class_="note")
+    told = "Each checkpoint was measured on unseen starts."
+    shown, count = len(run.evaluations), run.num_evaluations
+    told += f" Of {count} evaluations, the first one and the newest {shown - 1} are shown." if shown < count else ""
+    note = tag("p", told, class_="note")
     return [section("Evaluations", note, evaluation_table(run.evaluations), anchor="evaluations")]
 
 
 def _times(run: RunData) -> list[Html]:
-    rows = time_rows(run.records, run.updates, in_lockstep=run.is_in_lockstep)
+    rows = time_rows(run.timed, run.updates, in_lockstep=run.is_in_lockstep)
     if not rows:
         return []
     cells = [(row.text, row.minutes, row.share) for row in rows]
@@ -162,7 +171,7 @@ def _times(run: RunData) -> list[Html]:
 
 
 def _prompts(run: RunData) -> list[Html]:
-    rows = prompt_rows(run.episodes, window=WINDOW)
+    rows = prompt_rows(run.episodes)
     if not rows:
         return []
     note = tag("p", f"The first and the last episodes of a prompt are up to {WINDOW}, and at most half of them.")

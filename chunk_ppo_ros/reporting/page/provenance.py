@@ -14,9 +14,9 @@ from chunk_ppo_ros.reporting.page.changed_settings import changes_from_preset, c
 from chunk_ppo_ros.reporting.page.html import Html, joined, table, tag
 from chunk_ppo_ros.reporting.page.run_data import RunData
 from chunk_ppo_ros.reporting.progress.durations import duration_text
-from chunk_ppo_ros.reporting.run_metrics import WALL
 
 _FOLDERS = {
+    "histograms.jsonl": "histograms of each update",
     "params.yaml": "settings, as the nodes got them",
     "episodes.json": "how far the episodes have come",
     "store": "stored chunks and transitions (docs/store.md)",
@@ -35,8 +35,7 @@ def configuration(run: RunData) -> Html:
     name, changes = changes_from_preset(run.config)
     helps = _helps()
     rows = [
-        (tag("code", key), _shown(value), _shown(before), helps.get(key, ""))
-        for key, (value, before) in changes.items()
+        (tag("code", key), shown(value), shown(before), helps.get(key, "")) for key, (value, before) in changes.items()
     ]
     changed: Html = (
         table(("setting", "this run", f"preset {name}", "meaning"), rows, kind="plain")
@@ -44,26 +43,23 @@ def configuration(run: RunData) -> Html:
         else tag("p", f"All settings are those of the preset {name}.")
     )
     flat = flatten(present(run.config))
-    every = table(
-        ("setting", "value"), [(tag("code", key), _shown(value)) for key, value in flat.items()], kind="plain"
-    )
+    every = table(("setting", "value"), [(tag("code", key), shown(value)) for key, value in flat.items()], kind="plain")
     folded = tag("details", tag("summary", f"All {len(flat)} settings"), every)
     return joined([tag("p", f"The nearest preset is {name}. These settings differ from it:"), changed, folded])
 
 
 def provenance(run: RunData) -> Html:
     """Returns facts of the run, its commands and the places of its files."""
-    first, newest = run.runs[0], run.runs[-1]
-    seconds = next((record[WALL] for record in reversed(run.records) if record.get(WALL) is not None), None)
+    newest, seconds = run.start, run.wall
     facts: list[tuple[object, object]] = [
         ("run", run.run_id),
-        ("begun", time.strftime("%Y-%m-%d %H:%M:%S", time.localtime(first["time"]))),
+        ("begun", time.strftime("%Y-%m-%d %H:%M:%S", time.localtime(run.begun))),
         ("duration", "not recorded" if seconds is None else duration_text(seconds)),
         ("seed", run.config["run"].get("seed", "not recorded")),
         ("start", newest.get("start") or "not recorded"),
         (
             "trained on",
-            f"{len(run.updates)} updates, {_count(run, 'num_chunks')} chunks, {run.num_steps} control steps",
+            f"{len(run.updates)} updates, {run.updates.counted('num_chunks')} chunks, {run.num_steps} control steps",
         ),
         ("finished episodes", len(run.episodes)),
         (
@@ -90,7 +86,7 @@ def places(run: RunData) -> list[tuple[str, Path]]:
 
 
 def _commands(run: RunData) -> Html:
-    form = run.runs[-1].get("form")
+    form = run.start.get("form")
     if form not in ("train", "graph"):
         return tag("p", "The record of this run does not say by which command it was started.", class_="soft")
     go_on = command_line(form, run.config, resume=True)
@@ -109,11 +105,8 @@ def _commands(run: RunData) -> Html:
     )
 
 
-def _count(run: RunData, name: str) -> int:
-    return int(run.updates[-1][name]) if run.updates else 0
-
-
-def _shown(value: object) -> str:
+def shown(value: object) -> str:
+    """Returns the value of a setting as a page says it."""
     if isinstance(value, bool):
         return "on" if value else "off"
     if isinstance(value, list):

@@ -5,16 +5,17 @@ from __future__ import annotations
 import dataclasses
 from collections.abc import Sequence
 
-import numpy as np
-
+from chunk_ppo_ros.reporting.curves.episodes import REWARD, SUCCESS, WINDOW, Episodes
+from chunk_ppo_ros.reporting.curves.thinned import Points
+from chunk_ppo_ros.reporting.curves.updates import NOT_KEPT, Updates
 from chunk_ppo_ros.reporting.metric_table import METRICS, MetricRow
-from chunk_ppo_ros.reporting.metrics_file import Record
-from chunk_ppo_ros.reporting.page.chart import BLUE, COLORS, GRAY, GREEN, ORANGE, Chart, Series
+from chunk_ppo_ros.reporting.page.chart import BLUE, COLORS, GRAY, GREEN, ORANGE, Chart, Series, Style, finite
 from chunk_ppo_ros.reporting.page.run_data import RunData
-from chunk_ppo_ros.reporting.plots import WINDOW, decoding_text, running_mean
-from chunk_ppo_ros.reporting.prompt_tables import episodes_by_prompt
+from chunk_ppo_ros.reporting.plots import decoding_text
 
-_COUNTERS = {"num_chunks", "num_steps", "policy_version", "time"}
+MAX_OTHERS = 200
+"""The largest number of charts of `other_charts`. A page of more would be too large for a browser."""
+_TRAINING = f"training, sampled: last {WINDOW} episodes"
 _ROWS = {row.name: row for row in METRICS["update"]}
 
 
@@ -80,14 +81,9 @@ def main_charts(run: RunData) -> list[Chart]:
 def other_charts(run: RunData) -> list[Chart]:
     """Returns a chart for each metric of an update that no chart of `main_charts` shows."""
     shown = {name for plan in _PLANS for name in plan.names} | {"kl/after", "kl/approx", "kl/k2", "ratio/"}
-    names = dict.fromkeys(name for update in run.updates for name, value in update.items() if _is_metric(name, value))
-    left = [name for name in names if not any(name == each or _is_below(name, each) for each in shown)]
-    return [_planned(run.updates, _Plan(f"{name} ({_unit(name)})", (name,), _meaning(name))) for name in sorted(left)]
-
-
-def _is_metric(name: str, value: object) -> bool:
-    is_number = value is None or isinstance(value, (int, float))
-    return is_number and name not in _COUNTERS and not name.startswith("run_time/")
+    left = [name for name in run.updates.names if not any(name == each or _is_below(name, each) for each in shown)]
+    plans = [_Plan(f"{name} ({_unit(name)})", (name,), _meaning(name)) for name in sorted(left)[:MAX_OTHERS]]
+    return [_planned(run.updates, plan) for plan in plans]
 
 
 def _is_below(name: str, start: str) -> bool:
@@ -109,17 +105,16 @@ def _meaning(name: str) -> str:
     return f"{row.meaning} {row.good}".strip() if row else ""
 
 
-def _planned(updates: Sequence[Record], plan: _Plan) -> Chart:
+def _planned(updates: Updates, plan: _Plan) -> Chart:
     """Returns the chart of a plan. Where one metric is shown, its meaning stands below."""
     names: list[str] = []
     for name in plan.names:
-        found = dict.fromkeys(key for update in updates for key in update if _is_below(key, name))
-        names += found if name.endswith("/") else [name]
+        names += [key for key in updates.names if _is_below(key, name)] if name.endswith("/") else [name]
     series = [
         _of_updates(updates, name, color=COLORS[place % len(COLORS)], label=name.removeprefix("reward/term/"))
         for place, name in enumerate(names)
     ]
-    logged = [name for name in names if any(name in update for update in updates)]
+    logged = [name for name in names if name in updates.names]
     note = plan.note or (_meaning(logged[0]) if len(logged) == 1 else "")
     return Chart(
         plan.title,
@@ -131,30 +126,29 @@ def _planned(updates: Sequence[Record], plan: _Plan) -> Chart:
     )
 
 
-def _why_empty(names: Sequence[str], updates: Sequence[Record]) -> str:
-    if not updates:
+def _why_empty(names: Sequence[str], updates: Updates) -> str:
+    if not len(updates):
         return "No values yet: the run has made no update."
-    if any(name in update for name in names for update in updates):
+    if any(name in updates.names for name in names):
         return "No value is a finite number so far."
     when = next((row.when for name in names if (row := _row(name)) and row.when), "")
     return f"Not measured in this run: it is logged where {when}." if when else "Not logged by this run."
 
 
-def _of_updates(updates: Sequence[Record], name: str, *, color: str, label: str = "") -> Series:
-    return Series(label or name, _chunks(updates), [update.get(name) for update in updates], color=color)
+def _of_updates(updates: Updates, name: str, *, color: str, label: str = "", style: Style = "line") -> Series:
+    return _series(label or name, updates.curves.line(name), updates.curves.rows_per_part, style=style, color=color)
 
 
-def _chunks(updates: Sequence[Record]) -> list[float]:
-    return [float(update["num_chunks"]) for update in updates]
+def _series(label: str, points: Points, rows_per_part: int, *, style: Style, color: str) -> Series:
+    x, y = (column.tolist() for column in points)
+    return Series(label, x, y, style, color, rows_per_part=rows_per_part)
 
 
 def _success(run: RunData) -> Chart:
-    series = [*_episode_curve(run, "episode/success", color=BLUE, label=f"training, sampled: last {WINDOW} episodes")]
-    for place, (prompt, records) in enumerate(episodes_by_prompt(run.episodes).items()):
-        chunks = {id(record): x for record, x in zip(run.episodes, _episode_chunks(run.episodes), strict=True)}
-        means = running_mean(np.array([record["episode/success"] for record in records], float), WINDOW)
-        x = [chunks[id(record)] for record in records]
-        series.append(Series(prompt, x, means.tolist(), style="thin", color=COLORS[(place + 2) % len(COLORS)]))
+    series = [_mean(run.episodes, SUCCESS, label=_TRAINING)]
+    for place, (prompt, own) in enumerate(run.episodes.by_prompt.items()):
+        color = COLORS[(place + 2) % len(COLORS)]
+        series.append(_mean(own, SUCCESS, label=prompt, style="thin", color=color))
     series += _evaluations(run, "success")
     note = "Training samples tokens. A greedy evaluation takes the likeliest ones, and usually solves more episodes."
     empty = "No values yet: no episode has ended."
@@ -162,29 +156,15 @@ def _success(run: RunData) -> Chart:
 
 
 def _reward(run: RunData) -> Chart:
-    points = Series(
-        "an episode",
-        _episode_chunks(run.episodes),
-        [record["episode/total_reward"] for record in run.episodes],
-        style="points",
-        color="#9dbfe3",
-    )
-    curve = _episode_curve(run, "episode/total_reward", color=BLUE, label=f"training, sampled: last {WINDOW} episodes")
-    series = [points, *curve, *_evaluations(run, "reward")]
+    curves = run.episodes.curves
+    points = _series("an episode", curves.line(REWARD), curves.rows_per_part, style="points", color="#9dbfe3")
+    series = [points, _mean(run.episodes, REWARD, label=_TRAINING), *_evaluations(run, "reward")]
     return Chart("Reward of an episode (reward)", series, empty="No values yet: no episode has ended.")
 
 
-def _episode_chunks(episodes: Sequence[Record]) -> list[float]:
-    return [float(x) for x in np.cumsum([record["episode/num_chunks"] for record in episodes])]
-
-
-def _episode_curve(run: RunData, name: str, *, color: str, label: str) -> list[Series]:
+def _mean(episodes: Episodes, name: str, *, label: str, style: Style = "line", color: str = BLUE) -> Series:
     """Returns the running mean over the finished episodes. Means over only a few of them are left out."""
-    if not run.episodes:
-        return []
-    means = running_mean(np.array([record[name] for record in run.episodes], float), WINDOW)
-    start = min(WINDOW, len(means)) // 2
-    return [Series(label, _episode_chunks(run.episodes)[start:], means[start:].tolist(), color=color)]
+    return _series(label, episodes.mean(name), episodes.curves.rows_per_part, style=style, color=color)
 
 
 def _evaluations(run: RunData, name: str) -> list[Series]:
@@ -199,7 +179,8 @@ def _evaluations(run: RunData, name: str) -> list[Series]:
         )
         label = f"evaluation, {decoding_text(decoding)}, 95 % interval"
         color = (ORANGE, GREEN)[place % 2]
-        series.append(Series(label, _chunks(records), mean, "intervals", color, low, high))
+        chunks = [float(record["num_chunks"]) for record in records]
+        series.append(Series(label, chunks, mean, "intervals", color, low, high))
     return series
 
 
@@ -207,23 +188,26 @@ def _ratio(run: RunData) -> Chart:
     names = {"ratio/max": "largest", "ratio/mean": "mean", "ratio/min": "smallest"}
     colors = {"ratio/max": ORANGE, "ratio/mean": BLUE, "ratio/min": GREEN}
     series = [_of_updates(run.updates, name, color=colors[name], label=label) for name, label in names.items()]
-    for edge in run.clip_range:
-        series.append(Series(f"clip range {edge:g}", _chunks(run.updates), [edge] * len(run.updates), "dashed", GRAY))
+    series += [_level(run.updates, f"clip range {edge:g}", edge) for edge in run.clip_range]
     note = "The ratio of new to old probability over all gradient steps. Beyond the dashed lines it is clipped."
     return Chart("Ratio of new to old probability (1)", series, note=note, is_log=_all_positive(series))
 
 
 def _ratio_spread(run: RunData) -> Chart:
-    updates = run.updates
-    names = {share: f"ratio/after_p{share:02d}" for share in (5, 25, 50, 75, 95)}
-    column = {share: [update.get(name) for update in updates] for share, name in names.items()}
+    curves, name = run.updates.curves, "ratio/after_p{:02d}".format
+    x, median = (column.tolist() for column in curves.mean(name(50)))
+
+    def band(label: str, color: str, low: int, high: int) -> Series:
+        ends = curves.low(name(low))[1].tolist(), curves.high(name(high))[1].tolist()
+        return Series(label, x, median, "band", color, *ends, rows_per_part=curves.rows_per_part)
+
     series = [
-        Series("the middle 90 %", _chunks(updates), column[50], "band", "#9dbfe3", column[5], column[95]),
-        Series("the middle 50 %", _chunks(updates), column[50], "band", "#5b8fca", column[25], column[75]),
-        Series("median", _chunks(updates), column[50]),
+        band("the middle 90 %", "#9dbfe3", 5, 95),
+        band("the middle 50 %", "#5b8fca", 25, 75),
+        Series("median", x, median),
     ]
     note = "The ratios of whole chunks after an update. They are 1 where the update did not move the policy."
-    empty = _why_empty(list(names.values()), updates)
+    empty = _why_empty([name(50)], run.updates)
     return Chart(
         "Spread of the ratios after an update (1)", series, note=note, empty=empty, is_log=_all_positive(series)
     )
@@ -235,16 +219,19 @@ def _kl(run: RunData) -> Chart:
         _of_updates(updates, name, color=color)
         for name, color in (("kl/after", BLUE), ("kl/approx", ORANGE), ("kl/k2", GREEN))
     ]
-    undone = [update for update in updates if update.get("update/accepted") == 0.0]
-    series.append(
-        Series("update not kept", _chunks(undone), [row.get("kl/after") for row in undone], "crosses", ORANGE)
-    )
+    series.append(_of_updates(updates, NOT_KEPT, color=ORANGE, label="update not kept", style="crosses"))
     if limit:
-        series.append(Series("limit ppo.max_kl", _chunks(updates), [limit] * len(updates), "dashed", GRAY))
+        series.append(_level(updates, "limit ppo.max_kl", limit))
     note = "Judge an update by kl/after: 0.1 to 0.7 in runs that learn well."
     return Chart("KL from before to after an update (nats per chunk)", series, note=note, from_zero=True)
 
 
+def _level(updates: Updates, label: str, value: float) -> Series:
+    """Returns a dashed line at a value, from the first update to the last."""
+    ends = [] if updates.first is None or updates.last is None else [updates.first, updates.last]
+    return Series(label, [float(record["num_chunks"]) for record in ends], [value] * len(ends), "dashed", GRAY)
+
+
 def _all_positive(series: Sequence[Series]) -> bool:
     values = [value for each in series for column in (each.y, each.low, each.high) for value in column]
-    return all(value > 0.0 for value in values if value is not None)
+    return all(value > 0.0 for value in map(finite, values) if value is not None)

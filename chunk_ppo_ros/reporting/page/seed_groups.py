@@ -11,16 +11,15 @@ import numpy as np
 from scipy import stats
 
 from chunk_ppo_ros.config.parameter_file import flatten
+from chunk_ppo_ros.reporting.curves.thinned import Points
 from chunk_ppo_ros.reporting.page.changed_settings import nearest_preset, present
 from chunk_ppo_ros.reporting.page.run_data import RunData
 
 LEVEL = 0.95
 """The level of the intervals."""
+_ABSENT = "(not a setting of its version)"
 _GRID = 80
 """The number of places at which curves of several runs are compared."""
-
-Curve = tuple[np.ndarray, np.ndarray]
-"""The positions and the values of a curve, both [N], in rising order of the positions."""
 
 
 @dataclasses.dataclass(frozen=True)
@@ -29,7 +28,7 @@ class Group:
 
     Attributes:
         name: a short name for legends, such as "group A".
-        label: the settings that tell the group from the others.
+        label: its settings as the nearest preset, and what differs from that.
         runs: its runs, at least one.
     """
 
@@ -60,12 +59,21 @@ def group_runs(runs: Sequence[RunData]) -> list[Group]:
     groups: dict[str, list[RunData]] = {}
     for run in runs:
         groups.setdefault(json.dumps(_compared(run.config), sort_keys=True), []).append(run)
-    settings = [_compared(members[0].config) for members in groups.values()]
-    labels = [_label(members[0], settings) for members in groups.values()]
     return [
-        Group(f"group {_letters(number)}", label, tuple(members))
-        for number, (label, members) in enumerate(zip(labels, groups.values(), strict=True))
+        Group(f"group {_letters(number)}", nearest_preset(members[0].config), tuple(members))
+        for number, members in enumerate(groups.values())
     ]
+
+
+def differing_settings(groups: Sequence[Group]) -> dict[str, list[Any]]:
+    """Returns the values of each setting in which groups differ, one for each group.
+
+    Which settings there are depends on the version that made a run. A text says where a group lacks one.
+    """
+    settings = [_compared(group.runs[0].config) for group in groups]
+    names = dict.fromkeys(name for own in settings for name in own)
+    values = {name: [own.get(name, _ABSENT) for own in settings] for name in names}
+    return {name: found for name, found in values.items() if any(each != found[0] for each in found)}
 
 
 def interval_text(values: Sequence[float], form: str, *, is_share: bool = False) -> str:
@@ -89,7 +97,7 @@ def interval_text(values: Sequence[float], form: str, *, is_share: bool = False)
     return f"{mean:{form}} [{low:{form}}, {high:{form}}]"
 
 
-def mean_curve(group: Group, curve_of: Callable[[RunData], Curve]) -> GroupCurve | None:
+def mean_curve(group: Group, curve_of: Callable[[RunData], Points]) -> GroupCurve | None:
     """Returns the mean of a curve over the runs of a group, or None where runs have no common positions.
 
     Runs without the curve are left out. Between its points a curve is straight.
@@ -124,10 +132,3 @@ def _half_width(values: np.ndarray) -> np.ndarray:
 def _compared(settings: Mapping[str, Any]) -> dict[str, Any]:
     """Returns the settings that must agree within a group, by dotted name."""
     return {name: value for name, value in flatten(present(settings)).items() if not name.startswith("run.")}
-
-
-def _label(run: RunData, settings: Sequence[Mapping[str, Any]]) -> str:
-    """Returns the settings of a run in which the groups differ, or its preset where there is one group."""
-    own = _compared(run.config)
-    names = [name for name in own if any(other.get(name) != own[name] for other in settings)]
-    return ", ".join(f"{name}={own[name]}" for name in names) or nearest_preset(run.config)

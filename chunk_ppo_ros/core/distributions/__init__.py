@@ -1,0 +1,1 @@
+"""Distributions of numbers, as histograms of a few bins."""
