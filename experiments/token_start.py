@@ -8,7 +8,7 @@ from pathlib import Path
 from chunk_ppo_ros.agent import restore
 from chunk_ppo_ros.agent.actor import Actor
 from chunk_ppo_ros.config import TrainConfig
-from chunk_ppo_ros.imitation.behavior_cloning import clone_demonstrations
+from chunk_ppo_ros.imitation.clone_demonstrations import clone_demonstrations
 from chunk_ppo_ros.model.checkpoints.checkpoint import Checkpoint
 
 

@@ -11,8 +11,8 @@ from PIL import Image as PillowImage
 from sensor_msgs.msg import CompressedImage, Image
 
 from chunk_ppo_ros.config import RobotConfig
-from chunk_ppo_ros.nodes.common import camera_reader
-from chunk_ppo_ros.nodes.common.camera_reader import CameraReader
+from chunk_ppo_ros.nodes.common.sensors import camera_reader
+from chunk_ppo_ros.nodes.common.sensors.camera_reader import CameraReader
 from chunk_ppo_ros.nodes.wire import qos, topics
 from chunk_ppo_ros.nodes.wire.sensors.image_messages import image_from_message, image_to_message
 from support.fake_node import FakeNode, SteadyClock

@@ -16,7 +16,8 @@ import pytest
 from chunk_ppo_ros.agent import restore
 from chunk_ppo_ros.agent.actor import Actor
 from chunk_ppo_ros.agent.learner import Learner
-from chunk_ppo_ros.agent.run_start.checkpoint_settings import config_for_measuring, describe, setup_for_training
+from chunk_ppo_ros.agent.run_start.checkpoint_settings import config_for_measuring, setup_for_training
+from chunk_ppo_ros.agent.run_start.setting_lines import describe
 from chunk_ppo_ros.config import PRESETS, ChunkLengthConfig, EpisodeConfig, TrainConfig, flags, to_dict
 from chunk_ppo_ros.core.errors import CheckpointError, SettingError
 from chunk_ppo_ros.evaluation import evaluate, positions

@@ -13,9 +13,15 @@ from diagnostic_msgs.msg import DiagnosticStatus
 
 from chunk_ppo_ros.nodes.common import condition_table
 from chunk_ppo_ros.nodes.common.conditions import Condition, Conditions
+from chunk_ppo_ros.nodes.common.sensors import sensor_conditions
 
 NODES = pathlib.Path(condition_table.__file__).parents[1]
-TABLE = {name: entry for name, entry in vars(condition_table).items() if isinstance(entry, Condition)}
+TABLE = {
+    name: entry
+    for part in (condition_table, sensor_conditions)
+    for name, entry in vars(part).items()
+    if isinstance(entry, Condition)
+}
 CAMERA = Condition(
     key="images of {camera}", text="{camera}: {reason}", cleared="{camera} is well", renewed_by=("reason",)
 )

@@ -12,21 +12,9 @@ import pytest
 from chunk_ppo_ros.core.findings import text as report
 from chunk_ppo_ros.core.findings.finding import Finding, Level, ok
 from chunk_ppo_ros.nodes.doctor.check_table import GROUPS, Group, run_checks
-from chunk_ppo_ros.nodes.doctor.facts import (
-    CvBridgeFacts,
-    Diagnostic,
-    Disk,
-    DiskFacts,
-    DriverFacts,
-    Gpu,
-    GpuFacts,
-    JointFacts,
-    ManagerFacts,
-    ModelFacts,
-    TopicFacts,
-    WeightFacts,
-)
-from chunk_ppo_ros.robot.grippers import ALOHA_VX300S
+from chunk_ppo_ros.nodes.doctor.facts import CvBridgeFacts, Disk, DiskFacts, Gpu, GpuFacts, ModelFacts, WeightFacts
+from chunk_ppo_ros.nodes.doctor.graph_facts import Diagnostic, DriverFacts, JointFacts, ManagerFacts, TopicFacts
+from chunk_ppo_ros.robot.gripper_linkage import ALOHA_VX300S
 from support.doctor_facts import (
     CONFIG,
     FACTS,

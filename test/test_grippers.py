@@ -10,7 +10,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from chunk_ppo_ros.config import RobotConfig
-from chunk_ppo_ros.robot import aloha, grippers
+from chunk_ppo_ros.robot import aloha, gripper_linkage, grippers
 
 OPENPI, INTERBOTIX = (grippers.GRIPPER_CONVENTIONS[name] for name in ("openpi", "interbotix"))
 NAMES = [*aloha.ARM_JOINTS, aloha.GRIPPER, aloha.LEFT_FINGER]
@@ -20,9 +20,9 @@ def own(*entries: str, preset: str = "openpi") -> grippers.GripperConvention:
     return grippers.convention_of(RobotConfig(gripper_convention=preset, gripper_numbers=entries))
 
 
-@pytest.mark.parametrize("linkage", grippers.LINKAGES.values(), ids=grippers.LINKAGES)
+@pytest.mark.parametrize("linkage", gripper_linkage.LINKAGES.values(), ids=gripper_linkage.LINKAGES)
 @given(motor=st.floats(-1.5, 1.5))
-def test_linkage_inverts(linkage: grippers.GripperLinkage, motor: float) -> None:
+def test_linkage_inverts(linkage: gripper_linkage.GripperLinkage, motor: float) -> None:
     finger = linkage.finger_from_motor(np.array(motor))
     assert linkage.motor_from_finger(finger) == pytest.approx(motor, abs=1e-7)
 
@@ -32,7 +32,7 @@ def test_linkage_inverts(linkage: grippers.GripperLinkage, motor: float) -> None
 )
 def test_the_fingers_of_aloha_vx300s(motor: float, finger: float) -> None:
     """The numbers are those that Interbotix's simulated driver published for the launched model."""
-    assert grippers.ALOHA_VX300S.finger_from_motor(motor) == pytest.approx(finger, abs=5e-6)
+    assert gripper_linkage.ALOHA_VX300S.finger_from_motor(motor) == pytest.approx(finger, abs=5e-6)
 
 
 @pytest.mark.parametrize("name", grippers.GRIPPER_CONVENTIONS)
@@ -53,7 +53,7 @@ def test_fingers_of_another_linkage_read_wrong_and_the_motor_right(
 ) -> None:
     """aloha_bringup launches aloha_vx300s. Its driver computes fingers by another linkage than these constants have."""
     for motor, wrong, opening in ((convention.motor_open, opened, 1.0), (convention.motor_closed, closed, 0.0)):
-        finger = grippers.ALOHA_VX300S.finger_from_motor(motor)
+        finger = gripper_linkage.ALOHA_VX300S.finger_from_motor(motor)
         assert convention.opening_from_finger(finger) == pytest.approx(wrong, abs=5e-3)
         state = aloha.side_state(NAMES, [0.0] * 6 + [motor, finger], convention)
         assert state[-1] == pytest.approx(opening, abs=0.015)  # The constants agree with their linkage within 0.2 mm.
@@ -63,7 +63,7 @@ def test_fingers_of_another_linkage_read_wrong_and_the_motor_right(
 def test_without_a_motor_the_finger_is_read_by_the_linkage_of_the_driver(motor: float) -> None:
     names = [name for name in NAMES if name != aloha.GRIPPER]
     convention = own("driver_linkage=0.0275/0.035")
-    finger = grippers.ALOHA_VX300S.finger_from_motor(motor)
+    finger = gripper_linkage.ALOHA_VX300S.finger_from_motor(motor)
     opening = aloha.side_state(names, [0.0] * 6 + [finger], convention)[-1]
     assert opening == pytest.approx(OPENPI.state_opening_from_motor(motor), abs=1e-9)
     assert convention.driver_finger_from_opening(opening) == pytest.approx(finger, abs=1e-9)
@@ -83,9 +83,9 @@ def test_reading_from_the_motor_gives_the_opening_that_the_finger_gives(name: st
 
 def test_linkage_beyond_its_reach_gives_its_end() -> None:
     # It reaches from 0.036 - 0.022 to 0.036 + 0.022 m.
-    ends = grippers.VX300S.motor_from_finger(np.array([0.010, 0.070]))
+    ends = gripper_linkage.VX300S.motor_from_finger(np.array([0.010, 0.070]))
     np.testing.assert_allclose(ends, [-np.pi / 2, np.pi / 2])
-    assert grippers.VX300S.reach == pytest.approx((0.014, 0.058))
+    assert gripper_linkage.VX300S.reach == pytest.approx((0.014, 0.058))
 
 
 @pytest.mark.parametrize(
@@ -106,12 +106,12 @@ def test_own_numbers_replace_those_of_the_preset() -> None:
     assert own() == OPENPI
     convention = own("leader_open=0.5", "finger_closed=0.02")
     assert (convention.leader_open, convention.finger_closed, convention.finger_open) == (0.5, 0.02, 0.058)
-    assert convention.linkage == grippers.VX300S
+    assert convention.linkage == gripper_linkage.VX300S
 
 
 def test_fingers_follow_from_own_motor_angles_and_an_own_linkage() -> None:
     convention = own("motor_open=1.6214", "motor_closed=0.6197", "linkage=0.0275/0.035", "finger_closed=0.05")
-    assert convention.linkage == grippers.ALOHA_VX300S
+    assert convention.linkage == gripper_linkage.ALOHA_VX300S
     assert convention.finger_open == pytest.approx(0.06244, abs=5e-6)
     assert convention.finger_closed == 0.05
 

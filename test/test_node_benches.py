@@ -17,7 +17,8 @@ from chunk_ppo_ros.core.errors import UserError
 from chunk_ppo_ros.core.types import Observation
 from chunk_ppo_ros.evaluation.bench.bench_inputs import PROMPT
 from chunk_ppo_ros.nodes.bench import observe_bench, topic_bench
-from chunk_ppo_ros.nodes.common import condition_table
+from chunk_ppo_ros.nodes.bench.topic_receiver import Receiver
+from chunk_ppo_ros.nodes.common.sensors import sensor_conditions
 from support.spinner import spinning
 from support.wire_transitions import make_transition
 
@@ -27,7 +28,7 @@ pytestmark = pytest.mark.graph
 @contextlib.contextmanager
 def receiving_thread(folder: Path, num_transitions: int) -> Iterator[None]:
     """Stands for the receiving process."""
-    with spinning(topic_bench.Receiver(folder, num_transitions)):
+    with spinning(Receiver(folder, num_transitions)):
         yield
 
 
@@ -109,6 +110,6 @@ def test_an_observation_is_made_of_new_messages_at_each_size(
 
 def test_a_condition_ends_the_bench() -> None:
     subscriptions = observe_bench.Subscriptions()
-    subscriptions.clear_condition(condition_table.IMAGE_UNREADABLE, camera="cam_high")
+    subscriptions.clear_condition(sensor_conditions.IMAGE_UNREADABLE, camera="cam_high")
     with pytest.raises(RuntimeError, match="images of cam_high: cam_high: too dark"):
-        subscriptions.raise_condition(condition_table.IMAGE_UNREADABLE, camera="cam_high", reason="too dark")
+        subscriptions.raise_condition(sensor_conditions.IMAGE_UNREADABLE, camera="cam_high", reason="too dark")

@@ -9,16 +9,9 @@ from pathlib import Path
 import pytest
 
 from chunk_ppo_ros.config.entries.operate import PEDAL_ACTIONS
-from chunk_ppo_ros.nodes.operate.actions import (
-    ACTIONS,
-    EMERGENCY_STOP,
-    Action,
-    action_named,
-    action_of_command,
-    action_of_key,
-    key_table,
-    with_keys,
-)
+from chunk_ppo_ros.nodes.operate.actions.commands import action_of_command, with_keys
+from chunk_ppo_ros.nodes.operate.actions.keys import action_of_key, key_table
+from chunk_ppo_ros.nodes.operate.actions.table import ACTIONS, EMERGENCY_STOP, Action, action_named
 from chunk_ppo_ros.nodes.operate.desk import PATIENCE, PEDAL_AGAIN, Desk
 from chunk_ppo_ros.nodes.operate.footer import footer_lines, offered_keys
 from chunk_ppo_ros.nodes.operate.intake import PLAYER

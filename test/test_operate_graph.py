@@ -24,7 +24,7 @@ from std_srvs.srv import SetBool, Trigger
 
 from chunk_ppo_ros.config import OperateConfig
 from chunk_ppo_ros.nodes.operate import link
-from chunk_ppo_ros.nodes.operate.actions import action_named
+from chunk_ppo_ros.nodes.operate.actions.table import action_named
 from chunk_ppo_ros.nodes.operate.command import main
 from chunk_ppo_ros.nodes.operate.headless import Printer
 from chunk_ppo_ros.nodes.operate.picture import Answer, Phase, Picture

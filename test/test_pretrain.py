@@ -16,7 +16,7 @@ from chunk_ppo_ros.config import PRESETS, PretrainConfig, TrainConfig
 from chunk_ppo_ros.config.flags.program import SHOWS_PROGRESS
 from chunk_ppo_ros.core.errors import CheckpointError, UserError
 from chunk_ppo_ros.evaluation.bench.bench_inputs import random_observation
-from chunk_ppo_ros.imitation import behavior_cloning
+from chunk_ppo_ros.imitation import behavior_cloning, clone_demonstrations
 from chunk_ppo_ros.imitation.behavior_cloning import CloningBatch
 from chunk_ppo_ros.model.checkpoints.checkpoint import Checkpoint
 from chunk_ppo_ros.model.checkpoints.run_settings import RunSettings
@@ -27,9 +27,9 @@ from support import small_policy
 def test_a_taken_folder_is_refused_before_anything_is_demonstrated(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(behavior_cloning, "collect_demonstrations", lambda *_, **__: pytest.fail("it has begun"))
+    monkeypatch.setattr(clone_demonstrations, "collect_demonstrations", lambda *_, **__: pytest.fail("it has begun"))
     with pytest.raises(CheckpointError, match="must not exist yet"):
-        behavior_cloning.clone_demonstrations(PRESETS["debug"], tmp_path)
+        clone_demonstrations.clone_demonstrations(PRESETS["debug"], tmp_path)
 
 
 @pytest.mark.parametrize(
@@ -45,10 +45,10 @@ def test_a_taken_folder_is_refused_before_anything_is_demonstrated(
 def test_a_start_that_cannot_be_used_is_refused_before_anything_is_demonstrated(
     setting: dict[str, str], text: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(behavior_cloning, "collect_demonstrations", lambda *_, **__: pytest.fail("it has begun"))
+    monkeypatch.setattr(clone_demonstrations, "collect_demonstrations", lambda *_, **__: pytest.fail("it has begun"))
     run = dataclasses.replace(PRESETS["debug"].run, **setting)
     with pytest.raises(UserError, match=text):
-        behavior_cloning.clone_demonstrations(dataclasses.replace(PRESETS["debug"], run=run), tmp_path / "new")
+        clone_demonstrations.clone_demonstrations(dataclasses.replace(PRESETS["debug"], run=run), tmp_path / "new")
 
 
 def cloning_batch(tokenizer: PolicyTokenizer) -> CloningBatch:
@@ -89,8 +89,8 @@ def test_the_checkpoint_says_what_was_demonstrated_and_how_it_is_measured(
     demonstrated = SimpleNamespace(
         success=[True, False], prompts=("reach", "hold"), episodes=np.array([0, 0, 1]), state=state, actions=actions
     )
-    monkeypatch.setattr(behavior_cloning, "collect_demonstrations", lambda *_, **__: demonstrated)
-    monkeypatch.setattr(behavior_cloning, "fit", lambda *_: dataclasses.replace(tokenizer, config=config.model))
+    monkeypatch.setattr(clone_demonstrations, "collect_demonstrations", lambda *_, **__: demonstrated)
+    monkeypatch.setattr(clone_demonstrations, "fit", lambda *_: dataclasses.replace(tokenizer, config=config.model))
     monkeypatch.setattr(behavior_cloning, "tokenize", lambda *_: cloning_batch(tokenizer))
 
     def clone(policy: Any, params: Any, batch: Any, config: Any, *, on_step: Any, on_params: Any) -> Any:
@@ -98,7 +98,7 @@ def test_the_checkpoint_says_what_was_demonstrated_and_how_it_is_measured(
         return params
 
     monkeypatch.setattr(behavior_cloning, "clone", clone)
-    written = behavior_cloning.clone_demonstrations(config, tmp_path / "imitation", also_after=[1])
+    written = clone_demonstrations.clone_demonstrations(config, tmp_path / "imitation", also_after=[1])
     assert sorted(child.name for child in written.iterdir()) == ["assets", "checksums.json", "params", "settings.json"]
     for folder in (written, tmp_path / "imitation-1"):
         opened = Checkpoint.open(folder)

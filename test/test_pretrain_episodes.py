@@ -16,8 +16,9 @@ from PIL import Image
 
 from chunk_ppo_ros.__main__ import main
 from chunk_ppo_ros.agent import restore
+from chunk_ppo_ros.agent.run_start.tokenizer_fitting import fit
 from chunk_ppo_ros.config import TrainConfig
-from chunk_ppo_ros.core.errors import CheckpointError, ContradictedCheckpoint, EpisodesError
+from chunk_ppo_ros.core.errors import CheckpointError, ContradictedCheckpoint, EpisodesError, UserError
 from chunk_ppo_ros.core.types import ModelObservation
 from chunk_ppo_ros.data.episode import Episode
 from chunk_ppo_ros.imitation import behavior_cloning, clone_recorded, command
@@ -137,14 +138,12 @@ def test_tokenizers_of_a_folder_with_statistics_of_the_episodes(recorded: Path, 
     config = configure(tmp_path, run={"tokenizer_dir": str(tmp_path / "tokenizers")})
     episodes = clone_recorded.read_all([recorded], config)
     chunks = clone_recorded.read_chunks(episodes, config, folder=tmp_path, stride=2)
-    fitted = behavior_cloning.fit(chunks, config)
+    fitted = fit(chunks, config)
     assert fitted.fast.bpe.to_str() == small_policy.make_tokenizer().fast.bpe.to_str()
     assert fitted.norm_stats.state.mean[0] == pytest.approx(0.42, abs=1e-5)
     wrong = configure(tmp_path, run={"tokenizer_dir": str(tmp_path / "nowhere")})
-    with pytest.raises(
-        behavior_cloning.UserError, match=r"tokenizers of .*nowhere \(run.tokenizer_dir\) cannot be used"
-    ):
-        behavior_cloning.fit(chunks, wrong)
+    with pytest.raises(UserError, match=r"tokenizers of .*nowhere \(run.tokenizer_dir\) cannot be used"):
+        fit(chunks, wrong)
 
 
 def test_the_command_takes_several_places(

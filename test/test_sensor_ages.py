@@ -7,7 +7,7 @@ import math
 import numpy as np
 import pytest
 
-from chunk_ppo_ros.nodes.common.sensor_ages import age_of, age_values, read_ages
+from chunk_ppo_ros.nodes.common.sensors.sensor_ages import age_of, age_values, read_ages
 from chunk_ppo_ros.nodes.common.status.diagnostics import key_values
 from chunk_ppo_ros.nodes.robot.robot_diagnostics import RobotDiagnostics
 from chunk_ppo_ros.robot import aloha

@@ -13,7 +13,7 @@ import flax.traverse_util
 import jax
 import jax.numpy as jnp
 
-from chunk_ppo_ros.agent.run_start.checkpoint_settings import print_history
+from chunk_ppo_ros.agent.run_start.setting_lines import print_history
 from chunk_ppo_ros.config import Pi0FASTActorCriticConfig
 from chunk_ppo_ros.config.commands.checkpoints import ASSET_ID, EXPORT_DTYPES, export_parser
 from chunk_ppo_ros.core.errors import CheckpointError

@@ -22,7 +22,7 @@ from chunk_ppo_ros.core.folders import check_folder
 from chunk_ppo_ros.core.progress import Counters
 from chunk_ppo_ros.evaluation.evaluate import EvaluationResult, compare, evaluate_checkpoint, evaluation_start
 from chunk_ppo_ros.evaluation.video import EpisodeCommands, shown_pair, write_video
-from chunk_ppo_ros.imitation.behavior_cloning import clone_demonstrations
+from chunk_ppo_ros.imitation.clone_demonstrations import clone_demonstrations
 from chunk_ppo_ros.model.checkpoints.checkpoint import Checkpoint
 from chunk_ppo_ros.model.checkpoints.step_folders import newest_checkpoint
 from chunk_ppo_ros.reporting.metrics_file import MetricsFile

@@ -5,8 +5,8 @@ from __future__ import annotations
 import dataclasses
 
 from chunk_ppo_ros.config.entries.cameras import ROBOT_CAMERAS
+from chunk_ppo_ros.config.entries.gripper_numbers import GRIPPER_CONVENTION_NAMES, parse_gripper_numbers
 from chunk_ppo_ros.config.entries.model_size import parse_settings
-from chunk_ppo_ros.config.robot import GRIPPER_CONVENTION_NAMES, parse_gripper_numbers
 from chunk_ppo_ros.config.schema import Checked, setting
 
 

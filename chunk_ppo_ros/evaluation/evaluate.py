@@ -16,7 +16,8 @@ import numpy as np
 
 from chunk_ppo_ros.agent.actor import Actor
 from chunk_ppo_ros.agent.env import ChunkEnv, simulated
-from chunk_ppo_ros.agent.run_start.checkpoint_settings import config_for_measuring, print_history
+from chunk_ppo_ros.agent.run_start.checkpoint_settings import config_for_measuring
+from chunk_ppo_ros.agent.run_start.setting_lines import print_history
 from chunk_ppo_ros.config import REAL_ROBOT, SIMULATORS, TrainConfig
 from chunk_ppo_ros.config.deploy import GREEDY, SAMPLE
 from chunk_ppo_ros.core import seeds

@@ -1,42 +1,31 @@
-"""Trains the actor by behavior cloning, after it has fitted tokenizers and norm_stats to the demonstrations.
+"""Trains the actor to imitate demonstrated chunks, by behavior cloning: the batch, the loss and the gradient steps.
 
-It writes an openpi checkpoint (`params/` and `assets/`), from which training starts as from any published one. This
-module imitates the simulator's scripted demonstrations. `clone_recorded.py` imitates recorded episodes.
+`clone_demonstrations.py` imitates the simulator's scripted demonstrations, and `clone_recorded.py` recorded episodes.
 """
 
 from __future__ import annotations
 
 import contextlib
 import dataclasses
-from collections.abc import Callable, Collection, Iterator
-from pathlib import Path
+from collections.abc import Callable, Iterator
 
 import jax
 import jax.numpy as jnp
 import numpy as np
 import optax
 
-from chunk_ppo_ros.agent import restore
-from chunk_ppo_ros.agent.run_start.tokenizer_fitting import check_tokenizers, fit
 from chunk_ppo_ros.config import TrainConfig
 from chunk_ppo_ros.core.errors import SettingError, UserError
 from chunk_ppo_ros.core.types import ModelObservation, Observation
 from chunk_ppo_ros.core_jax.arrays import Params
 from chunk_ppo_ros.core_jax.parameter_groups import ACTOR
 from chunk_ppo_ros.data.recorded_chunks import RecordedChunks
-from chunk_ppo_ros.imitation.stages import imitation_stage, record_of_demonstrations
 from chunk_ppo_ros.model.actor_critic import Pi0FASTActorCritic
 from chunk_ppo_ros.model.backbone.freezing import FrozenTowers
-from chunk_ppo_ros.model.checkpoints.atomic_folder import check_is_free
-from chunk_ppo_ros.model.checkpoints.metadata import Provenance
-from chunk_ppo_ros.model.checkpoints.run_settings import RunSettings
-from chunk_ppo_ros.model.checkpoints.saving import save_openpi_checkpoint
 from chunk_ppo_ros.model.tokenization.policy_tokenizer import PolicyTokenizer
 from chunk_ppo_ros.reporting.progress import progress_bar
 from chunk_ppo_ros.rl.partition import Partition
-from chunk_ppo_ros.sim.experts.demonstrations import Demonstrations, collect_demonstrations
-from chunk_ppo_ros.sim.simulator import check_simulator_cameras, make_simulator
-from chunk_ppo_ros.sim.tasks.registry import prompts_of
+from chunk_ppo_ros.sim.experts.demonstrations import Demonstrations
 
 _NO_IMAGES = np.zeros((0,), np.uint8)
 
@@ -44,6 +33,7 @@ CLONING_TEMPERATURE = 1.0
 """The temperature of the likelihood that imitation maximizes, whatever `model.temperature` is."""
 
 
+@jax.tree_util.register_dataclass
 @dataclasses.dataclass(frozen=True)
 class CloningBatch:
     """Demonstrated chunks as the model sees them.
@@ -183,73 +173,6 @@ def _partition(actor_backbone: Params, config: TrainConfig) -> Partition:
     return Partition(trained)
 
 
-def clone_demonstrations(config: TrainConfig, directory: Path, *, also_after: Collection[int] = ()) -> Path:
-    """Collects demonstrations in the configured simulator, clones them and writes an openpi checkpoint.
-
-    Args:
-        config: configuration of the demonstrations and of the cloning.
-        directory: folder of the checkpoint.
-        also_after: gradient steps after which a further checkpoint is written, in `<directory>-<step>`.
-
-    Returns:
-        The checkpoint's folder, `directory`.
-
-    Raises:
-        CheckpointError: when the folder exists already, which is checked first, or cannot be written.
-        SettingError, RegistryError: for settings that the simulator cannot honor, and for a prompt that is too long.
-        SimulatorUnavailable: when the simulator cannot render here.
-    """
-    earlier = {step: directory.with_name(f"{directory.name}-{step}") for step in also_after}
-    for folder in (directory, *earlier.values()):
-        check_is_free(folder)
-    _check_demonstrable(config)
-    settings = config.pretrain
-    with progress_bar("demonstrations", unit="episode", total=settings.num_demonstrations) as bar:
-        demonstrations = collect_demonstrations(config, on_episode=bar.update)
-    print(f"the demonstrator solved {np.mean(demonstrations.success):.0%} of {settings.num_demonstrations} episodes")
-    tokenizer = fit(demonstrations, config)
-    for prompt in prompts_of(config):  # A prompt that comes seldom may be in no demonstration.
-        tokenizer.check_prompt(prompt.text)
-    policy = Pi0FASTActorCritic(config.model, tokenizer.token_ids, tokenizer.constraint())
-    params = policy.init(key=jax.random.key(config.run.seed))
-
-    record = record_of_demonstrations(demonstrations, config)
-    history = restore.fresh_history(Provenance("scratch")).then(imitation_stage(config, record))
-
-    def save(folder: Path, actor_backbone: Params) -> Path:
-        return save_openpi_checkpoint(
-            folder, actor_backbone, write_assets=tokenizer.save, settings=RunSettings.of(config), history=history
-        )
-
-    def on_params(step: int, actor_backbone: Params) -> None:
-        if step in earlier:
-            save(earlier[step], actor_backbone)
-
-    batch = tokenize(demonstrations, tokenizer)
-    with cloning_progress(settings.bc_steps) as on_step:
-        params = clone(policy, params, batch, config, on_step=on_step, on_params=on_params)
-    return save(directory, params[ACTOR])
-
-
-def _check_demonstrable(config: TrainConfig) -> None:
-    """Refuses settings that the imitation or the simulator cannot honor, before anything is demonstrated.
-
-    Raises:
-        UserError: for tokenizers that cannot be used.
-        SettingError, RegistryError: for a task, a setting, cameras or a control rate that the simulator does not have.
-        SimulatorUnavailable: when the simulator cannot render here.
-    """
-    start = config.run.pretrained_checkpoint_path
-    if start:
-        raise SettingError(
-            "run.pretrained_checkpoint_path must be empty to imitate demonstrations, which begins from fresh weights, "
-            f"got {start}; leave it out, or imitate recorded episodes by --episodes"
-        )
-    check_tokenizers(config)
-    with contextlib.closing(make_simulator(config)) as simulator:
-        check_simulator_cameras(config, simulator.camera_names)
-
-
 @contextlib.contextmanager
 def cloning_progress(num_steps: int) -> Iterator[Callable[[float], None]]:
     """Shows a progress bar over `num_steps` gradient steps.
@@ -263,6 +186,3 @@ def cloning_progress(num_steps: int) -> Iterator[Callable[[float], None]]:
             bar.update()
 
         yield on_step
-
-
-jax.tree_util.register_dataclass(CloningBatch)

@@ -9,7 +9,7 @@ from chunk_ppo_ros.agent.run_start.checkpoint_settings import setup_for_imitatio
 from chunk_ppo_ros.config import flags
 from chunk_ppo_ros.config.commands.training import pretrain_parser
 from chunk_ppo_ros.core.folders import removed_after_failure
-from chunk_ppo_ros.imitation.behavior_cloning import clone_demonstrations
+from chunk_ppo_ros.imitation.clone_demonstrations import clone_demonstrations
 from chunk_ppo_ros.imitation.clone_recorded import clone_episodes
 
 

@@ -12,20 +12,16 @@ from chunk_ppo_ros.nodes.doctor.facts import (
     CvBridgeFacts,
     Disk,
     DiskFacts,
-    DriverFacts,
     Facts,
     Gpu,
     GpuFacts,
-    GraphFacts,
-    ImageFacts,
-    JointFacts,
     ModelFacts,
     RosFacts,
-    TopicFacts,
     WeightFacts,
 )
+from chunk_ppo_ros.nodes.doctor.graph_facts import DriverFacts, GraphFacts, ImageFacts, JointFacts, TopicFacts
 from chunk_ppo_ros.robot import aloha
-from chunk_ppo_ros.robot.grippers import VX300S
+from chunk_ppo_ros.robot.gripper_linkage import VX300S
 from chunk_ppo_ros.runtime.description import NODES
 
 CONFIG = TrainConfig(

@@ -7,8 +7,8 @@ import time
 from typing import Any
 
 from chunk_ppo_ros.nodes.common.newest_chunk import NewestChunk
-from chunk_ppo_ros.nodes.common.sensor_ages import SensorAge, age_values
-from chunk_ppo_ros.nodes.operate.actions import Action, Request
+from chunk_ppo_ros.nodes.common.sensors.sensor_ages import SensorAge, age_values
+from chunk_ppo_ros.nodes.operate.actions.table import Action, Request
 from chunk_ppo_ros.nodes.operate.desk import Desk
 from chunk_ppo_ros.nodes.operate.intake import PLAYER
 from chunk_ppo_ros.nodes.operate.picture import (

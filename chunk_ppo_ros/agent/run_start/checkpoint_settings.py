@@ -7,6 +7,14 @@ import dataclasses
 from collections.abc import Collection
 
 from chunk_ppo_ros import config as config_module
+from chunk_ppo_ros.agent.run_start.setting_lines import (
+    describe,
+    print_assumptions,
+    print_history,
+    recorded_prompts,
+    shown_value,
+    source_of,
+)
 from chunk_ppo_ros.agent.run_start.starting_checkpoint import (
     OpenedCheckpoint,
     StartingCheckpoint,
@@ -37,13 +45,6 @@ OF_THE_POLICY = (
     *("env.task", "env.task_settings", "env.max_episode_chunks"),
 )
 """The sections and settings that a deployment takes from a checkpoint where a parameter file describes the robot."""
-
-
-ASSUMED = (
-    *("model.action_horizon", "model.delta_actions", "model.adapt_to_pi", "model.adapt_gripper"),
-    *("robot.control_rate", "robot.gripper_convention"),
-)
-"""The settings without which the actions of a checkpoint mean nothing."""
 
 
 _TASK_UNKNOWN = (
@@ -98,12 +99,12 @@ def config_for_measuring(
     flags.print_unused(parsed)
     config = _config(parser, parsed, checkpoint, names=MEASURED, base=base)
     if only_recorded:
-        print(f"the model is that of {checkpoint.root}; {_recorded_prompts(config)}", flush=True)
+        print(f"the model is that of {checkpoint.root}; {recorded_prompts(config)}", flush=True)
         print_assumptions(checkpoint, config)
         return config
     changed = checkpoint.settings.only(OF_THE_TASK).changes(config)
     differs = f"; otherwise than in its run: {', '.join(changed)}" if changed else ""
-    print(f"{describe(config)}; {_source(checkpoint, parsed.config)}{differs}", flush=True)
+    print(f"{describe(config)}; {source_of(checkpoint, parsed.config)}{differs}", flush=True)
     print_assumptions(checkpoint, config)
     return config
 
@@ -133,7 +134,7 @@ def config_for_deploying(
     names = OF_THE_POLICY if robot else MEASURED
     config = _config(parser, parsed, checkpoint, names=names, base=robot)
     source = f"the robot is that of {parsed.params_file}; " if robot else ""
-    print(f"{describe(config)}; {source}{_source(checkpoint, parsed.config)}", flush=True)
+    print(f"{describe(config)}; {source}{source_of(checkpoint, parsed.config)}", flush=True)
     print_assumptions(checkpoint, config)
     print_history(checkpoint)
     return config
@@ -152,7 +153,7 @@ def setup_for_training(parser: argparse.ArgumentParser, parsed: argparse.Namespa
         print(f"{describe(config)}; the settings are those of preset {parsed.config} and the flags", flush=True)
         return TrainingSetup(config, start)
     config = _config(parser, parsed, start.checkpoint, names=TRAINED)
-    print(f"{describe(config)}; {_source(start.checkpoint, parsed.config)}")
+    print(f"{describe(config)}; {source_of(start.checkpoint, parsed.config)}")
     others = "all other settings, such as those of ppo and reward,"
     print(f"{others} are those of preset {parsed.config} (--config)", flush=True)
     print_assumptions(start.checkpoint, config)
@@ -169,54 +170,13 @@ def setup_for_imitation(parser: argparse.ArgumentParser, parsed: argparse.Namesp
     if not isinstance(start, OpenedCheckpoint):
         return TrainingSetup(flags.config_or_exit(parser, parsed), start)
     config = _config(parser, parsed, start.checkpoint, names=IMITATED)
-    taken = [f"{name} {_shown(value)}" for name, value in start.checkpoint.settings.only(IMITATED[1:]).values.items()]
+    taken = [
+        f"{name} {shown_value(value)}" for name, value in start.checkpoint.settings.only(IMITATED[1:]).values.items()
+    ]
     print(f"the model is that of {start.checkpoint.root}" + (f", and so are {', '.join(taken)}" if taken else ""))
     print_assumptions(start.checkpoint, config)
     print_history(start.checkpoint)
     return TrainingSetup(config, start)
-
-
-def print_history(checkpoint: Checkpoint) -> None:
-    """Prints in which stages a checkpoint was made, one line for each."""
-    print(f"{checkpoint.root} was made in these stages:")
-    print("\n".join(f"  {line}" for line in checkpoint.history.lines()), flush=True)
-
-
-def print_assumptions(checkpoint: Checkpoint, config: TrainConfig) -> None:
-    """Prints one line that says what is assumed of a checkpoint that does not say how its actions are meant."""
-    stored, assumed = checkpoint.settings.values, RunSettings.of(config)
-    missing = {name: assumed.values[name] for name in ASSUMED if name not in stored}
-    if missing:
-        values = ", ".join(f"{name} {_shown(value)}" for name, value in missing.items())
-        print(f"{checkpoint.root} does not say what its actions mean; assumed: {values}; flags change it", flush=True)
-
-
-def _shown(value: object) -> str:
-    return " ".join(map(str, value)) or "none" if isinstance(value, list) else str(value)
-
-
-def describe(config: TrainConfig) -> str:
-    """Returns one line with the task, simulator, time limit, temperature and prompts that a policy acts with."""
-    env, length = config.env, config.chunk_length
-    executed = "" if length.length_rule == "fixed" else f", chunks executed by the rule {length.length_rule}"
-    if length.length_rule == "fixed" and length.executed_steps:
-        executed = f", {length.executed_steps} steps of each chunk executed"
-    return (
-        f"task {env.task}, simulator {env.simulator}, time limit {config.max_episode_steps} control steps "
-        f"({env.max_episode_chunks} chunks of {config.model.action_horizon}), temperature {config.model.temperature:g}"
-        f"{executed}, {_prompts(config)}"
-    )
-
-
-def _prompts(config: TrainConfig) -> str:
-    prompts = [f"'{prompt.text}' (weight {prompt.weight:g})" for prompt in config.episode.weighted_prompts]
-    if prompts:
-        return f"{config.episode.prompt_sampling} prompts {', '.join(prompts)}"
-    return f"prompt '{config.run.prompt}'" if config.run.prompt else "the task's own prompt"
-
-
-def _recorded_prompts(config: TrainConfig) -> str:
-    return f"the prompt is '{config.run.prompt}'" if config.run.prompt else "prompts are those of the episodes"
 
 
 def _config(
@@ -245,21 +205,6 @@ def _missing_flags(parsed: argparse.Namespace, checkpoint: Checkpoint) -> list[s
     needed = ("env.task", "env.simulator", "env.max_episode_chunks", "model.temperature")
     unknown = [name.split(".")[1] for name in needed if name not in checkpoint.settings.values]
     return [f"--{name}" for name in unknown if getattr(parsed, name) is None]
-
-
-def _source(checkpoint: Checkpoint, preset: str) -> str:
-    """Returns a text that says where the settings come from that no flag gives."""
-    stored, root = checkpoint.settings.values, checkpoint.root
-    unknown = checkpoint.settings.unknown
-    left_out = f" (it has settings of another release, which are left out: {', '.join(unknown)})" if unknown else ""
-    if "env.task" in stored:
-        return f"the settings are those of {root}{left_out} and the flags"
-    missing = ["task", "simulator", "time limit", *([] if "model.temperature" in stored else ["temperature"])]
-    missing += [] if "run.prompt" in stored else ["prompt"]
-    return (
-        f"{root} does not say its {', '.join(missing)}{left_out}, so they are those of preset {preset} and the flags; "
-        "choose the preset by --config"
-    )
 
 
 def _run_section(parser: argparse.ArgumentParser, parsed: argparse.Namespace) -> RunConfig:

@@ -16,7 +16,8 @@ from collections.abc import Sequence
 
 from chunk_ppo_ros import __version__
 from chunk_ppo_ros.agent.actor import Actor
-from chunk_ppo_ros.agent.run_start.checkpoint_settings import config_for_measuring, print_history
+from chunk_ppo_ros.agent.run_start.checkpoint_settings import config_for_measuring
+from chunk_ppo_ros.agent.run_start.setting_lines import print_history
 from chunk_ppo_ros.agent.serving.default_prompt import default_prompt
 from chunk_ppo_ros.agent.serving.requests import RequestForm
 from chunk_ppo_ros.agent.serving.served_policy import ServedPolicy

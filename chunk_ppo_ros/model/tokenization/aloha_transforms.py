@@ -18,7 +18,7 @@ import numpy as np
 from jaxtyping import Bool, Float, Float32, Float64, Int, Real
 
 from chunk_ppo_ros.config import Pi0FASTActorCriticConfig
-from chunk_ppo_ros.config.robot import parse_gripper_numbers
+from chunk_ppo_ros.config.entries.gripper_numbers import parse_gripper_numbers
 from chunk_ppo_ros.robot import aloha
 from chunk_ppo_ros.robot.grippers import GRIPPER_CONVENTIONS, GripperConvention, with_numbers
 

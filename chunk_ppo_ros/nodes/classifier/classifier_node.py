@@ -25,11 +25,11 @@ from chunk_ppo_ros.config import CLASSIFIER_SOURCE
 from chunk_ppo_ros.core.types import RewardTerm
 from chunk_ppo_ros.data.store import Key
 from chunk_ppo_ros.imitation.success_classifier import ClassifierError, SuccessClassifier
-from chunk_ppo_ros.nodes.common import condition_table
-from chunk_ppo_ros.nodes.common.camera_reader import CameraReader
 from chunk_ppo_ros.nodes.common.conditions import Conditions
 from chunk_ppo_ros.nodes.common.reports.report_outbox import ReportOutbox
 from chunk_ppo_ros.nodes.common.runner import run_node
+from chunk_ppo_ros.nodes.common.sensors import sensor_conditions
+from chunk_ppo_ros.nodes.common.sensors.camera_reader import CameraReader
 from chunk_ppo_ros.nodes.common.status.diagnostics import PeriodicDiagnostics, Value
 from chunk_ppo_ros.nodes.common.status.ros_time import RosTime
 from chunk_ppo_ros.nodes.common.subscriptions import subscribe
@@ -132,9 +132,9 @@ class ClassifierNode(Node):
         try:
             image = image_from_message(message)
         except ValueError as error:
-            self._conditions.raise_condition(condition_table.IMAGE_UNREADABLE, camera=camera, reason=str(error))
+            self._conditions.raise_condition(sensor_conditions.IMAGE_UNREADABLE, camera=camera, reason=str(error))
             return
-        self._conditions.clear_condition(condition_table.IMAGE_UNREADABLE, camera=camera)
+        self._conditions.clear_condition(sensor_conditions.IMAGE_UNREADABLE, camera=camera)
         self._images[camera] = (time_to_ns(message.header.stamp), image)
         self._judge()
 
@@ -178,10 +178,10 @@ class ClassifierNode(Node):
             if camera in missing:
                 names = self._readers[camera].topic_names
                 self._conditions.raise_condition(
-                    condition_table.CAMERA_LATE, camera=camera, timeout=self._timeout, topics=names
+                    sensor_conditions.CAMERA_LATE, camera=camera, timeout=self._timeout, topics=names
                 )
             else:
-                self._conditions.clear_condition(condition_table.CAMERA_LATE, camera=camera)
+                self._conditions.clear_condition(sensor_conditions.CAMERA_LATE, camera=camera)
 
 
 def main(args: Sequence[str] | None = None) -> NoReturn:

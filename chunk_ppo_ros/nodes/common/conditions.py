@@ -1,6 +1,6 @@
 """Conditions say what is wrong in a node. Each is logged once when it begins and once when it is over.
 
-The conditions themselves are listed in `condition_table.py`.
+The conditions themselves are listed in `condition_table.py` and `sensors/sensor_conditions.py`.
 """
 
 from __future__ import annotations

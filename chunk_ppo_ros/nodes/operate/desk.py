@@ -5,16 +5,8 @@ from __future__ import annotations
 import dataclasses
 from typing import Protocol
 
-from chunk_ppo_ros.nodes.operate.actions import (
-    CONFIRM_KEY,
-    EMERGENCY_STOP,
-    STOP_KEYS,
-    Action,
-    Request,
-    action_named,
-    action_of_key,
-    shown_key,
-)
+from chunk_ppo_ros.nodes.operate.actions.keys import CONFIRM_KEY, STOP_KEYS, action_of_key, shown_key
+from chunk_ppo_ros.nodes.operate.actions.table import EMERGENCY_STOP, Action, Request, action_named
 from chunk_ppo_ros.nodes.operate.picture import Board
 
 REPEAT = 0.7

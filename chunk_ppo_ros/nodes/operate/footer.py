@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from chunk_ppo_ros.nodes.operate.actions import ACTIONS, HELP_KEY, LIST_KEY, QUIT_KEY, key_table, shown_key
+from chunk_ppo_ros.nodes.operate.actions.keys import HELP_KEY, LIST_KEY, QUIT_KEY, key_table, shown_key
+from chunk_ppo_ros.nodes.operate.actions.table import ACTIONS
 from chunk_ppo_ros.nodes.operate.picture import Picture
 
 ALWAYS = (("SPACE", "EMERGENCY STOP"), (shown_key(HELP_KEY), "all keys"), (LIST_KEY, "warnings"), (QUIT_KEY, "leave"))

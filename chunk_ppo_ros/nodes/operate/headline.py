@@ -7,7 +7,9 @@ import enum
 import re
 
 from chunk_ppo_ros.config.flags import command_line
-from chunk_ppo_ros.nodes.operate.actions import Action, action_named, action_of_command, shown_key, with_keys
+from chunk_ppo_ros.nodes.operate.actions.commands import action_of_command, with_keys
+from chunk_ppo_ros.nodes.operate.actions.keys import shown_key
+from chunk_ppo_ros.nodes.operate.actions.table import Action, action_named
 from chunk_ppo_ros.nodes.operate.intake import PLAYER
 from chunk_ppo_ros.nodes.operate.picture import Episode, Level, Phase, Picture
 from chunk_ppo_ros.nodes.wire import services

@@ -20,7 +20,7 @@ from chunk_ppo_ros.config import OperateConfig
 from chunk_ppo_ros.nodes.common.conditions import Conditions
 from chunk_ppo_ros.nodes.common.subscriptions import subscribe
 from chunk_ppo_ros.nodes.operate import intake
-from chunk_ppo_ros.nodes.operate.actions import ACTIONS, Action, Request
+from chunk_ppo_ros.nodes.operate.actions.table import ACTIONS, Action, Request
 from chunk_ppo_ros.nodes.operate.pedals import Pedals
 from chunk_ppo_ros.nodes.operate.picture import Answer, Board, Picture
 from chunk_ppo_ros.nodes.wire import services, topics

@@ -7,8 +7,8 @@ import math
 from collections.abc import Callable, Iterable
 
 from chunk_ppo_ros.evaluation.statistics import success_interval
-from chunk_ppo_ros.nodes.common.sensor_ages import SensorAge, read_ages
-from chunk_ppo_ros.nodes.operate.actions import with_keys
+from chunk_ppo_ros.nodes.common.sensors.sensor_ages import SensorAge, read_ages
+from chunk_ppo_ros.nodes.operate.actions.commands import with_keys
 from chunk_ppo_ros.nodes.operate.intake import PLAYER
 from chunk_ppo_ros.nodes.operate.picture import Answer, Level, Picture, Status
 from chunk_ppo_ros.rewards.bookkeeping.episode_counts import PromptCounts

@@ -11,7 +11,7 @@ from textual.containers import Container, Horizontal, VerticalScroll
 from textual.content import Content
 from textual.widgets import Static
 
-from chunk_ppo_ros.nodes.operate.actions import HELP_KEY, LIST_KEY, QUIT_KEY, STOP_KEYS
+from chunk_ppo_ros.nodes.operate.actions.keys import HELP_KEY, LIST_KEY, QUIT_KEY, STOP_KEYS
 from chunk_ppo_ros.nodes.operate.footer import footer_lines, help_lines
 from chunk_ppo_ros.nodes.operate.headline import Headline, Kind, headline
 from chunk_ppo_ros.nodes.operate.panels import PANELS, answer_line, call_lines, fitted, warning_lines

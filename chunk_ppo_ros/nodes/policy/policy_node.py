@@ -14,7 +14,7 @@ from chunk_ppo_ros.agent.next_step.rollout_steps import Bootstrap, EncodeSegment
 from chunk_ppo_ros.core.counter_file import CounterFile
 from chunk_ppo_ros.nodes.common.newest_chunk import chunk_values
 from chunk_ppo_ros.nodes.common.runner import run_node
-from chunk_ppo_ros.nodes.common.sensor_ages import age_values
+from chunk_ppo_ros.nodes.common.sensors.sensor_ages import age_values
 from chunk_ppo_ros.nodes.common.status.diagnostics import Value
 from chunk_ppo_ros.nodes.common.worker_node import WorkerNode
 from chunk_ppo_ros.nodes.policy.chunk_publisher import ChunkPublisher

@@ -11,9 +11,9 @@ from sensor_msgs.msg import CompressedImage, Image, JointState
 
 from chunk_ppo_ros.config import TrainConfig
 from chunk_ppo_ros.core.types import Observation
-from chunk_ppo_ros.nodes.common import condition_table
-from chunk_ppo_ros.nodes.common.camera_reader import CameraReader
-from chunk_ppo_ros.nodes.common.sensor_ages import SensorAge, age_of
+from chunk_ppo_ros.nodes.common.sensors import sensor_conditions
+from chunk_ppo_ros.nodes.common.sensors.camera_reader import CameraReader
+from chunk_ppo_ros.nodes.common.sensors.sensor_ages import SensorAge, age_of
 from chunk_ppo_ros.nodes.common.worker_node import WorkerNode
 from chunk_ppo_ros.nodes.wire import qos, topics
 from chunk_ppo_ros.nodes.wire.arrays import time_to_ns
@@ -81,8 +81,8 @@ class Sensors:
         readings = self._sync.take(newer_than=newer_than, tolerance=self._config.env.sync_tolerance)
         if readings is not None:
             self._waiting_since = None
-            self._node.clear_condition(condition_table.SENSORS_SILENT)
-            self._node.clear_condition(condition_table.SENSORS_APART)
+            self._node.clear_condition(sensor_conditions.SENSORS_SILENT)
+            self._node.clear_condition(sensor_conditions.SENSORS_APART)
         elif self._waiting_since is None:
             self._waiting_since = time.monotonic()
             self._sync.expect(self._waiting_since)
@@ -107,20 +107,20 @@ class Sensors:
         silent = self._sync.silent(now, timeout)
         if silent:
             sensors, names = ", ".join(map(self._named, silent)), tuple(sensor.name for sensor in silent)
-            self._node.raise_condition(condition_table.SENSORS_SILENT, sensors=sensors, names=names)
+            self._node.raise_condition(sensor_conditions.SENSORS_SILENT, sensors=sensors, names=names)
         else:
             waited, tolerance = now - self._waiting_since, self._config.env.sync_tolerance
-            self._node.clear_condition(condition_table.SENSORS_SILENT)
-            self._node.raise_condition(condition_table.SENSORS_APART, waited=waited, tolerance=tolerance)
+            self._node.clear_condition(sensor_conditions.SENSORS_SILENT)
+            self._node.raise_condition(sensor_conditions.SENSORS_APART, waited=waited, tolerance=tolerance)
 
     def _watch_senders(self, camera: str, senders: tuple[str, ...]) -> None:
         """Reports a camera whose images come from several nodes, such as a mirror beside the camera itself."""
         if len(senders) > 1:
             self._shared.add(camera)
-            self._node.raise_condition(condition_table.CAMERA_SHARED, camera=camera, senders=" and ".join(senders))
+            self._node.raise_condition(sensor_conditions.CAMERA_SHARED, camera=camera, senders=" and ".join(senders))
         else:
             self._shared.discard(camera)
-            self._node.clear_condition(condition_table.CAMERA_SHARED, camera=camera)
+            self._node.clear_condition(sensor_conditions.CAMERA_SHARED, camera=camera)
 
     @property
     def ages(self) -> list[SensorAge]:
@@ -143,9 +143,9 @@ class Sensors:
         try:
             image = image_from_message(message)
         except ValueError as error:
-            self._node.raise_condition(condition_table.IMAGE_UNREADABLE, camera=camera, reason=str(error))
+            self._node.raise_condition(sensor_conditions.IMAGE_UNREADABLE, camera=camera, reason=str(error))
             return
-        self._node.clear_condition(condition_table.IMAGE_UNREADABLE, camera=camera)
+        self._node.clear_condition(sensor_conditions.IMAGE_UNREADABLE, camera=camera)
         stamp = time_to_ns(message.header.stamp)
         self._watch_content(camera, image, stamp)
         self._sync.add_image(camera, image, stamp=stamp, now=time.monotonic())
@@ -161,18 +161,18 @@ class Sensors:
             kind, reason = tuple(fault.kind for fault in faults), "; ".join(fault.text for fault in faults)
             if self._config.robot.hold_on_camera_fault:
                 reason += "; the policy holds (robot.hold_on_camera_fault)"
-            self._node.raise_condition(condition_table.CAMERA_DOUBTFUL, camera=camera, kind=kind, reason=reason)
+            self._node.raise_condition(sensor_conditions.CAMERA_DOUBTFUL, camera=camera, kind=kind, reason=reason)
         else:
             self._doubtful.discard(camera)
-            self._node.clear_condition(condition_table.CAMERA_DOUBTFUL, camera=camera)
+            self._node.clear_condition(sensor_conditions.CAMERA_DOUBTFUL, camera=camera)
 
     def _on_joint_state(self, side: str, message: JointState) -> None:
         try:
             state = aloha.side_state(message.name, message.position, self._convention)
         except ValueError as error:
-            self._node.raise_condition(condition_table.ARM_UNREADABLE, side=side, reason=str(error))
+            self._node.raise_condition(sensor_conditions.ARM_UNREADABLE, side=side, reason=str(error))
             return
-        self._node.clear_condition(condition_table.ARM_UNREADABLE, side=side)
+        self._node.clear_condition(sensor_conditions.ARM_UNREADABLE, side=side)
         stamp = time_to_ns(message.header.stamp)
         self._sync.add_state(side, state, stamp=stamp, now=time.monotonic())
         self._on_news()

@@ -16,7 +16,7 @@ from rosbags.interfaces import Qos
 from sensor_msgs.msg import CompressedImage, Image
 
 from chunk_ppo_ros.config import TrainConfig
-from chunk_ppo_ros.nodes.common.camera_reader import CameraReader
+from chunk_ppo_ros.nodes.common.sensors.camera_reader import CameraReader
 from chunk_ppo_ros.nodes.recorder.topic_recording import OnMessage, described
 from chunk_ppo_ros.nodes.wire import qos, topics
 from chunk_ppo_ros.nodes.wire.sensors.image_messages import image_from_message

@@ -5,8 +5,8 @@ from __future__ import annotations
 from diagnostic_msgs.msg import DiagnosticStatus
 
 from chunk_ppo_ros.config import RobotConfig
-from chunk_ppo_ros.nodes.common import condition_table
 from chunk_ppo_ros.nodes.common.conditions import Conditions
+from chunk_ppo_ros.nodes.common.sensors import sensor_conditions
 from chunk_ppo_ros.nodes.common.status.diagnostics import key_values
 from chunk_ppo_ros.nodes.robot.robot_backends import RobotBackend, features_of, temperatures_of
 from chunk_ppo_ros.robot.features import MotorTemperature
@@ -52,27 +52,27 @@ class MotorReports:
     def _warn_of(self, hot: MotorTemperature | None) -> str:
         limit = self._config.warn_temperature
         if hot is None:
-            self._conditions.clear_condition(condition_table.MOTOR_HOT)
+            self._conditions.clear_condition(sensor_conditions.MOTOR_HOT)
             return ""
-        condition = condition_table.MOTOR_HOT
-        self._conditions.raise_condition(condition_table.MOTOR_HOT, motor=hot.motor, celsius=hot.celsius, limit=limit)
+        condition = sensor_conditions.MOTOR_HOT
+        self._conditions.raise_condition(sensor_conditions.MOTOR_HOT, motor=hot.motor, celsius=hot.celsius, limit=limit)
         return condition.text.format(motor=hot.motor, celsius=hot.celsius, limit=limit)
 
     def _warn_of_place(self) -> str:
         place = self._player.readiness.outside
         if not place:
-            self._conditions.clear_condition(condition_table.OUTSIDE_WORKSPACE)
+            self._conditions.clear_condition(sensor_conditions.OUTSIDE_WORKSPACE)
             return ""
-        self._conditions.raise_condition(condition_table.OUTSIDE_WORKSPACE, place=place)
-        return condition_table.OUTSIDE_WORKSPACE.text.format(place=place)
+        self._conditions.raise_condition(sensor_conditions.OUTSIDE_WORKSPACE, place=place)
+        return sensor_conditions.OUTSIDE_WORKSPACE.text.format(place=place)
 
     def _warn_of_currents(self) -> str:
         arms = self._player.motors.untold
         if not arms:
-            self._conditions.clear_condition(condition_table.CURRENTS_UNKNOWN)
+            self._conditions.clear_condition(sensor_conditions.CURRENTS_UNKNOWN)
             return ""
-        self._conditions.raise_condition(condition_table.CURRENTS_UNKNOWN, arms=arms)
-        return condition_table.CURRENTS_UNKNOWN.text.format(arms=arms)
+        self._conditions.raise_condition(sensor_conditions.CURRENTS_UNKNOWN, arms=arms)
+        return sensor_conditions.CURRENTS_UNKNOWN.text.format(arms=arms)
 
 
 def tells_currents(backend: RobotBackend) -> bool:

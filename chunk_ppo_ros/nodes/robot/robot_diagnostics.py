@@ -7,7 +7,7 @@ import collections
 from diagnostic_msgs.msg import DiagnosticStatus
 
 from chunk_ppo_ros.core.execution import ExecutionResult, Status
-from chunk_ppo_ros.nodes.common.sensor_ages import age_of, age_values
+from chunk_ppo_ros.nodes.common.sensors.sensor_ages import age_of, age_values
 from chunk_ppo_ros.nodes.common.status.diagnostics import Value, key_values
 from chunk_ppo_ros.robot import aloha
 

@@ -18,7 +18,7 @@ from std_srvs.srv import Trigger
 from chunk_ppo_ros.config import TrainConfig
 from chunk_ppo_ros.config.entries.cameras import ROBOT_CAMERAS
 from chunk_ppo_ros.core.errors import UserError
-from chunk_ppo_ros.nodes.common.camera_reader import CameraReader
+from chunk_ppo_ros.nodes.common.sensors.camera_reader import CameraReader
 from chunk_ppo_ros.nodes.wire import qos, services, topics
 from chunk_ppo_ros.nodes.wire.sensors.image_messages import image_from_message
 from chunk_ppo_ros.robot import aloha, grippers

@@ -20,10 +20,10 @@ from rclpy.node import Node
 from sensor_msgs.msg import CompressedImage, Image
 from trajectory_msgs.msg import JointTrajectory
 
-from chunk_ppo_ros.nodes.common import condition_table
 from chunk_ppo_ros.nodes.common.conditions import Conditions
 from chunk_ppo_ros.nodes.common.newest_chunk import read_chunk
 from chunk_ppo_ros.nodes.common.runner import run_node
+from chunk_ppo_ros.nodes.common.sensors import sensor_conditions
 from chunk_ppo_ros.nodes.common.status.diagnostics import PeriodicDiagnostics, Value, own_name
 from chunk_ppo_ros.nodes.common.status.ros_time import RosTime
 from chunk_ppo_ros.nodes.view.annotation import ViewFacts, annotate, to_jpeg
@@ -132,9 +132,9 @@ class ViewNode(Node):
         try:
             image = image_from_message(message)
         except ValueError as error:
-            self._conditions.raise_condition(condition_table.IMAGE_UNREADABLE, camera=self._camera, reason=str(error))
+            self._conditions.raise_condition(sensor_conditions.IMAGE_UNREADABLE, camera=self._camera, reason=str(error))
             return
-        self._conditions.clear_condition(condition_table.IMAGE_UNREADABLE, camera=self._camera)
+        self._conditions.clear_condition(sensor_conditions.IMAGE_UNREADABLE, camera=self._camera)
         data = to_jpeg(annotate(image, self._facts))
         self._images.publish(CompressedImage(header=message.header, format="jpeg", data=data))
         self._drawn_at, self._num_drawn, self._draw_time = now, self._num_drawn + 1, time.monotonic() - now

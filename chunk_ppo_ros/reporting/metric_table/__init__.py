@@ -10,6 +10,7 @@ from typing import Literal
 
 from chunk_ppo_ros.reporting.metric_table.distribution_rows import DISTRIBUTIONS, DistributionRow
 from chunk_ppo_ros.reporting.metric_table.episode_rows import EPISODES, EVALUATIONS
+from chunk_ppo_ros.reporting.metric_table.rollout_rows import ROLLOUTS
 from chunk_ppo_ros.reporting.metric_table.row import MetricRow
 from chunk_ppo_ros.reporting.metric_table.run_time_rows import run_time_rows
 from chunk_ppo_ros.reporting.metric_table.update_rows import UPDATES
@@ -18,7 +19,7 @@ Kind = Literal["update", "episode", "evaluation"]
 """The kinds of records that have metrics. `metrics_log.py` writes no other kind beside the record of a start."""
 
 METRICS: dict[Kind, tuple[MetricRow, ...]] = {
-    "update": (*UPDATES, *run_time_rows()),
+    "update": (*UPDATES, *ROLLOUTS, *run_time_rows()),
     "episode": (*EPISODES, *run_time_rows(wall_when="the ROS graph trains")),
     "evaluation": EVALUATIONS,
 }

@@ -2,11 +2,10 @@
 
 from __future__ import annotations
 
-from chunk_ppo_ros.reporting.metric_table.row import MetricRow
+from chunk_ppo_ros.reporting.metric_table.row import WITH_PROMPTS, MetricRow
 
 _RUN, _EVALUATE, _STATISTICS = "reporting/run_metrics.py", "evaluation/results.py", "evaluation/statistics.py"
 _COMPARED = "two checkpoints were compared"
-_PROMPTS = "a run has several prompts (episode.prompts)"
 
 EPISODES = (
     MetricRow("episode/episode", "1", "The number of the episode within the run.", _RUN),
@@ -26,7 +25,7 @@ EPISODES = (
         "The same as episode/success, under the prompt that the episode had.",
         _RUN,
         "Its running mean rises to 1 for each prompt.",
-        _PROMPTS,
+        WITH_PROMPTS,
     ),
 )
 
@@ -47,23 +46,25 @@ EVALUATIONS = (
         "The starts that were measured with the prompt.",
         _EVALUATE,
         "",
-        _PROMPTS,
-    ),
-    MetricRow("evaluation/success_mean/<prompt>", "share", "The solved ones of them.", _EVALUATE, "It is 1.", _PROMPTS),
-    MetricRow(
-        "evaluation/success_low/<prompt>", "share", "The lower end of its 95 % interval.", _EVALUATE, when=_PROMPTS
+        WITH_PROMPTS,
     ),
     MetricRow(
-        "evaluation/success_high/<prompt>", "share", "The upper end of its 95 % interval.", _EVALUATE, when=_PROMPTS
+        "evaluation/success_mean/<prompt>", "share", "The solved ones of them.", _EVALUATE, "It is 1.", WITH_PROMPTS
     ),
     MetricRow(
-        "evaluation/reward_mean/<prompt>", "reward", "The mean reward of these episodes.", _EVALUATE, when=_PROMPTS
+        "evaluation/success_low/<prompt>", "share", "The lower end of its 95 % interval.", _EVALUATE, when=WITH_PROMPTS
     ),
     MetricRow(
-        "evaluation/reward_low/<prompt>", "reward", "The lower end of its 95 % interval.", _EVALUATE, when=_PROMPTS
+        "evaluation/success_high/<prompt>", "share", "The upper end of its 95 % interval.", _EVALUATE, when=WITH_PROMPTS
     ),
     MetricRow(
-        "evaluation/reward_high/<prompt>", "reward", "The upper end of its 95 % interval.", _EVALUATE, when=_PROMPTS
+        "evaluation/reward_mean/<prompt>", "reward", "The mean reward of these episodes.", _EVALUATE, when=WITH_PROMPTS
+    ),
+    MetricRow(
+        "evaluation/reward_low/<prompt>", "reward", "The lower end of its 95 % interval.", _EVALUATE, when=WITH_PROMPTS
+    ),
+    MetricRow(
+        "evaluation/reward_high/<prompt>", "reward", "The upper end of its 95 % interval.", _EVALUATE, when=WITH_PROMPTS
     ),
     MetricRow(
         "evaluation/difference",

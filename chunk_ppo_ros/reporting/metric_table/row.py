@@ -1,8 +1,11 @@
-"""The type of a row in the table of metrics."""
+"""The type of a row in the table of metrics, and a condition that several rows share."""
 
 from __future__ import annotations
 
 import dataclasses
+
+WITH_PROMPTS = "a run has several prompts (episode.prompts)"
+"""The condition of metrics that are logged for each prompt."""
 
 
 @dataclasses.dataclass(frozen=True)

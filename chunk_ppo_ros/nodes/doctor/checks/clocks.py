@@ -6,7 +6,8 @@ from collections.abc import Iterator
 
 from chunk_ppo_ros.core.findings.finding import Finding, error, ok, skipped, warn
 from chunk_ppo_ros.nodes.doctor.checks.looking import NOT_LOOKED
-from chunk_ppo_ros.nodes.doctor.facts import Facts, TopicFacts
+from chunk_ppo_ros.nodes.doctor.facts import Facts
+from chunk_ppo_ros.nodes.doctor.graph_facts import TopicFacts
 
 AHEAD = 0.02
 """How far stamps may be ahead of this clock, s."""

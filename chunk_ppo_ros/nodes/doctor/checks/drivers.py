@@ -7,7 +7,8 @@ from collections.abc import Iterator
 from chunk_ppo_ros.core.findings.finding import Finding, error, ok, skipped
 from chunk_ppo_ros.nodes.common.interbotix_interfaces import GRIPPER_MODE
 from chunk_ppo_ros.nodes.doctor.checks.looking import NOT_LOOKED
-from chunk_ppo_ros.nodes.doctor.facts import DriverFacts, Facts
+from chunk_ppo_ros.nodes.doctor.facts import Facts
+from chunk_ppo_ros.nodes.doctor.graph_facts import DriverFacts
 from chunk_ppo_ros.nodes.robot.interbotix import driver_checks
 
 INTERBOTIX = "interbotix"

@@ -6,9 +6,11 @@ from collections.abc import Iterator
 
 from chunk_ppo_ros.core.findings.finding import Finding, ok, skipped, warn
 from chunk_ppo_ros.nodes.doctor.checks.looking import NOT_LOOKED
-from chunk_ppo_ros.nodes.doctor.facts import Facts, JointFacts
+from chunk_ppo_ros.nodes.doctor.facts import Facts
+from chunk_ppo_ros.nodes.doctor.graph_facts import JointFacts
 from chunk_ppo_ros.robot import aloha
-from chunk_ppo_ros.robot.grippers import LINKAGES, GripperConvention, convention_of
+from chunk_ppo_ros.robot.gripper_linkage import LINKAGES
+from chunk_ppo_ros.robot.grippers import GripperConvention, convention_of
 
 TOLERANCE = 2e-4
 """The largest difference between a reported finger and the one that a linkage gives, m."""

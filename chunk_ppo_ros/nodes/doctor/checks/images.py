@@ -7,7 +7,8 @@ from collections.abc import Iterator, Sequence
 from chunk_ppo_ros.config.entries.cameras import ROBOT_CAMERAS
 from chunk_ppo_ros.core.findings.finding import Finding, error, ok, skipped, warn
 from chunk_ppo_ros.nodes.doctor.checks.looking import NOT_LOOKED, in_words
-from chunk_ppo_ros.nodes.doctor.facts import Facts, ImageFacts
+from chunk_ppo_ros.nodes.doctor.facts import Facts
+from chunk_ppo_ros.nodes.doctor.graph_facts import ImageFacts
 from chunk_ppo_ros.robot.camera_watch import DARK_MEAN, DARK_SPREAD
 from chunk_ppo_ros.robot.images import ENCODINGS
 

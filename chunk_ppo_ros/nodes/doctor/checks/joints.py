@@ -8,7 +8,8 @@ import numpy as np
 
 from chunk_ppo_ros.core.findings.finding import Finding, error, ok, skipped, warn
 from chunk_ppo_ros.nodes.doctor.checks.looking import NOT_LOOKED, in_words
-from chunk_ppo_ros.nodes.doctor.facts import Facts, JointFacts
+from chunk_ppo_ros.nodes.doctor.facts import Facts
+from chunk_ppo_ros.nodes.doctor.graph_facts import JointFacts
 from chunk_ppo_ros.robot import aloha, grippers
 
 FAILED_READ = -np.pi

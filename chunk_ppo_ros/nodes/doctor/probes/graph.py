@@ -15,7 +15,7 @@ from chunk_ppo_ros.config import TrainConfig
 from chunk_ppo_ros.config.entries.cameras import ROBOT_CAMERAS
 from chunk_ppo_ros.nodes.common.executors import make_step_executor
 from chunk_ppo_ros.nodes.common.status.diagnostics import own_name
-from chunk_ppo_ros.nodes.doctor.facts import Diagnostic, GraphFacts, ImageFacts, JointFacts
+from chunk_ppo_ros.nodes.doctor.graph_facts import Diagnostic, GraphFacts, ImageFacts, JointFacts
 from chunk_ppo_ros.nodes.doctor.probes.inquiry import DriverInquiry, ManagerInquiry
 from chunk_ppo_ros.nodes.doctor.probes.topic_log import TopicLog, publishers_of
 from chunk_ppo_ros.nodes.wire import topics

@@ -9,7 +9,7 @@ from rclpy.node import Node
 
 from chunk_ppo_ros.core.errors import RegistryError
 from chunk_ppo_ros.nodes.common.interbotix_interfaces import load_interfaces
-from chunk_ppo_ros.nodes.doctor.facts import DriverFacts, ManagerFacts
+from chunk_ppo_ros.nodes.doctor.graph_facts import DriverFacts, ManagerFacts
 from chunk_ppo_ros.nodes.robot.interbotix.driver_link import ARM_GROUP
 from chunk_ppo_ros.robot import aloha
 

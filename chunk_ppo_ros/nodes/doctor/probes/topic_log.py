@@ -12,7 +12,7 @@ from rclpy.serialization import deserialize_message
 from chunk_ppo_ros.core.stamps import stamp_of
 from chunk_ppo_ros.core.units import NANOSECONDS
 from chunk_ppo_ros.nodes.common.peers.foreign_publishers import UNKNOWN, full_name
-from chunk_ppo_ros.nodes.doctor.facts import TopicFacts
+from chunk_ppo_ros.nodes.doctor.graph_facts import TopicFacts
 from chunk_ppo_ros.nodes.wire import qos
 from chunk_ppo_ros.nodes.wire.topics import Topic
 

@@ -11,8 +11,8 @@ from rclpy.qos import QoSProfile
 from sensor_msgs.msg import JointState
 
 from chunk_ppo_ros.core.units import NANOSECONDS
-from chunk_ppo_ros.nodes.common import condition_table
 from chunk_ppo_ros.nodes.common.conditions import Conditions
+from chunk_ppo_ros.nodes.common.sensors import sensor_conditions
 from chunk_ppo_ros.nodes.common.subscriptions import NoteSender
 from chunk_ppo_ros.nodes.robot.robot_diagnostics import RobotDiagnostics
 from chunk_ppo_ros.nodes.wire import topics
@@ -100,14 +100,14 @@ class JointStateIntake:
     def _note_finger(self, arm: str, message: JointState) -> None:
         reason = aloha.finger_problem(message.name, message.position, self._convention)
         if reason:
-            self._conditions.raise_condition(condition_table.FINGER_IMPOSSIBLE, arm=arm, reason=reason)
+            self._conditions.raise_condition(sensor_conditions.FINGER_IMPOSSIBLE, arm=arm, reason=reason)
         else:
-            self._conditions.clear_condition(condition_table.FINGER_IMPOSSIBLE, arm=arm)
+            self._conditions.clear_condition(sensor_conditions.FINGER_IMPOSSIBLE, arm=arm)
 
     def _note_bad_states(self, key: str, arm: str, reason: str) -> None:
         self._diagnostics.note_bad_states(key, reason)
-        self._conditions.raise_condition(condition_table.JOINT_STATES_UNUSED, arm=arm, reason=reason)
+        self._conditions.raise_condition(sensor_conditions.JOINT_STATES_UNUSED, arm=arm, reason=reason)
 
     def _note_good_states(self, key: str, arm: str) -> None:
         self._diagnostics.note_good_states(key)
-        self._conditions.clear_condition(condition_table.JOINT_STATES_UNUSED, arm=arm)
+        self._conditions.clear_condition(sensor_conditions.JOINT_STATES_UNUSED, arm=arm)

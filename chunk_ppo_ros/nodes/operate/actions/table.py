@@ -1,9 +1,11 @@
-"""All that an operator can ask for by a key or a pedal: one table, from which screen, help and documents are made."""
+"""All that an operator can ask for by a key or a pedal: one table, from which screen, help and documents are made.
+
+`keys.py` has the keys beside it, and `commands.py` finds the action that a command line stands for.
+"""
 
 from __future__ import annotations
 
 import dataclasses
-import re
 from collections.abc import Callable, Mapping
 from typing import Any
 
@@ -214,81 +216,8 @@ ACTIONS = (
 
 EMERGENCY_STOP = "emergency_stop"
 """The name of the emergency stop, which is asked for by the topic and by the service."""
-STOP_KEYS = ("space", "escape")
-HELP_KEY, LIST_KEY, QUIT_KEY = "question_mark", "w", "q"
-CONFIRM_KEY = "enter"
-_COMMAND_LINE = re.compile(r"(?:call )?ros2 service call /\S+ [\w/]+(?: (?:'\{.*?\}'|\"\{.*?\}\"))?")
-KEY_NAMES = {"question_mark": "?", "escape": "Esc", "space": "SPACE", "enter": "Enter"}
-"""What is written for keys whose name is no letter."""
-
-
-@dataclasses.dataclass(frozen=True)
-class KeyEntry:
-    """A key and what it does, for the help and the documents."""
-
-    keys: tuple[str, ...]
-    name: str
-    does: str
-    asks: bool = False
-
-    @property
-    def shown(self) -> str:
-        """The keys as they are written."""
-        return " or ".join(shown_key(key) for key in self.keys)
-
-
-def shown_key(key: str) -> str:
-    """Returns a key as it is written."""
-    return KEY_NAMES.get(key, key)
-
-
-def key_table() -> tuple[KeyEntry, ...]:
-    """Returns every key of the screen, the emergency stop first."""
-    return (
-        KeyEntry(STOP_KEYS, EMERGENCY_STOP, "EMERGENCY STOP: the robot brakes and holds, at once, from every view"),
-        *(KeyEntry((action.key,), action.name, action.does, bool(action.question)) for action in ACTIONS),
-        KeyEntry((LIST_KEY,), "", "show all warnings and all calls in full, or hide them"),
-        KeyEntry((HELP_KEY,), "", "show all keys, or hide them"),
-        KeyEntry((QUIT_KEY, "ctrl+c"), "", "leave the screen; the graph goes on as it is"),
-    )
-
-
-def action_of_key(key: str) -> Action | None:
-    """Returns the action of a key, or None where it has none."""
-    return next((action for action in ACTIONS if action.key == key), None)
 
 
 def action_named(name: str) -> Action:
     """Returns the action of a name."""
     return next(action for action in ACTIONS if action.name == name)
-
-
-def action_of_command(text: str) -> Action | None:
-    """Returns the action that does what a command line or a sentence asks for, or None where no key does it.
-
-    Several actions call one service, as those that end an episode do. Then the request in the text decides, and where
-    it has none, the first of them is meant.
-    """
-    words = {"/".join(word.split("/")[-2:]) for word in re.findall(r"[\w/]+", text)}  # without the namespace
-    found = [action for action in ACTIONS if action.service.path in words or _is_named(action.service, words)]
-    asked = [action for action in found if action.fixed and all(_asks(text, *field) for field in action.fixed.items())]
-    return next(iter(asked or found), None)
-
-
-def with_keys(text: str) -> str:
-    """Returns a text in which each command line that a key replaces is written as that key."""
-
-    def key_of(found: re.Match[str]) -> str:
-        action = action_of_command(found[0])
-        return found[0] if action is None else f"press {shown_key(action.key)}"
-
-    return _COMMAND_LINE.sub(key_of, text)
-
-
-def _is_named(service: Service, words: set[str]) -> bool:
-    """Returns whether a service is named without its node. A name such as pause may be any word."""
-    return "_" in service.name and service.name in words
-
-
-def _asks(text: str, name: str, value: object) -> bool:
-    return f"{name}: {str(value).lower()}" in text
