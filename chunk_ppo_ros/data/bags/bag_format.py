@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 from chunk_ppo_ros.core.errors import EpisodesError
-from chunk_ppo_ros.data.bags.bag_messages import Bags, guarded
+from chunk_ppo_ros.data.bags.bag_messages import Bags
 from chunk_ppo_ros.data.bags.storage.bag_types import types_of
+from chunk_ppo_ros.data.bags.storage.errors import guarded
 from chunk_ppo_ros.data.message_format import FORMAT
 
 _FORMAT_TYPE = "chunk_ppo_msgs/msg/MessageFormat"

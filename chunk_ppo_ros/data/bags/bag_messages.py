@@ -9,25 +9,18 @@ from __future__ import annotations
 import contextlib
 import dataclasses
 import pathlib
-import tempfile
 from collections.abc import Collection, Iterator, Sequence
 from typing import Any
 
 from chunk_ppo_ros.core.errors import EpisodesError
 from chunk_ppo_ros.core.stamps import stamp_of
-from chunk_ppo_ros.data.bags.storage.bag_folder import (
-    METADATA,
-    PACKED,
-    BagFolder,
-    describe_bag,
-    is_sqlite,
-)
+from chunk_ppo_ros.data.bags.storage.bag_folder import METADATA, BagFolder, describe_bag
 from chunk_ppo_ros.data.bags.storage.bag_types import types_of
-from chunk_ppo_ros.data.bags.storage.compression import unpack_file, unpack_message
+from chunk_ppo_ros.data.bags.storage.compression import unpack_message
 from chunk_ppo_ros.data.bags.storage.declared import check_counts, custom_data_in, with_declared_hash
-from chunk_ppo_ros.data.bags.storage.errors import ERRORS, text_of
+from chunk_ppo_ros.data.bags.storage.errors import guarded
 from chunk_ppo_ros.data.bags.storage.mcap_file import McapFile
-from chunk_ppo_ros.data.bags.storage.sqlite_file import SqliteFile
+from chunk_ppo_ros.data.bags.storage.opening import cut_off_text, open_file
 from chunk_ppo_ros.data.bags.storage.stored import BagFile, Channel, DamagedFile, Place
 
 _HEADER_SIZE = 12  # bytes, up to the end of the stamp of a serialized message
@@ -212,7 +205,7 @@ class Bags:
         for folder, files in zip(self.folders, self._files, strict=True):
             for file, source in zip(files, folder.files, strict=True):
                 if file.is_cut_off:
-                    sentences.append(_cut_off_text(file, source))
+                    sentences.append(cut_off_text(file, source))
             if not folder.has_metadata and not any(file.is_cut_off for file in files) and folder.path.is_dir():
                 sentences.append(f"{folder.path.name} has no {METADATA}; all messages of its files are used")
         return sentences
@@ -231,45 +224,12 @@ class Bags:
             raise EpisodesError(f"a bag must have files with messages, got none in {folder.path}; leave it out")
         for path in folder.files:
             with guarded(path):
-                files.append(self._open_file(path, folder, is_last=path == folder.files[-1]))
-                self._stack.callback(files[-1].close)
+                files.append(open_file(path, folder, self._stack, is_last=path == folder.files[-1]))
         return files
-
-    def _open_file(self, path: pathlib.Path, folder: BagFolder, *, is_last: bool) -> BagFile:
-        may_be_cut = is_last and not folder.has_metadata
-        if path.name.endswith(PACKED):
-            unpacked = pathlib.Path(self._stack.enter_context(tempfile.TemporaryDirectory()), path.stem)
-            with unpacked.open("wb") as target:
-                is_whole = unpack_file(path, target)
-            if not is_whole and (is_sqlite(path) or not may_be_cut):
-                raise DamagedFile("a compressed file must be whole, got one that was cut short")
-            path = unpacked
-        if is_sqlite(path):
-            return SqliteFile(path, must_be_checked=not folder.has_metadata)
-        return McapFile(self._stack.enter_context(path.open("rb")), may_be_cut=may_be_cut)
-
-
-def _cut_off_text(file: BagFile, source: pathlib.Path) -> str:
-    if isinstance(file, McapFile):
-        return (
-            f"{source.name} was cut off, and its complete messages are used; {file.unread_bytes} bytes at its end are "
-            "no whole record"
-        )
-    return f"{source.name} was not ended by its recorder; the messages in its write-ahead log are used too"
 
 
 def _decode(channel: Channel, data: bytes) -> Any:
     return types_of(channel).deserialize_cdr(data, channel.type_name)
-
-
-@contextlib.contextmanager
-def guarded(path: pathlib.Path, advice: str = "") -> Iterator[None]:
-    """Turns what libraries raise on damaged files into an error that names the file."""
-    try:
-        yield
-    except ERRORS as error:
-        advice = advice or "copy it again, run ros2 bag reindex, or leave it out (--leave_out_episodes)"
-        raise EpisodesError(f"recording must be whole, got {path}: {text_of(error)}; {advice}") from error
 
 
 @contextlib.contextmanager

@@ -16,9 +16,10 @@ from rosbags.rosbag2 import CompressionFormat, CompressionMode, ReaderError, Sto
 from rosbags.rosbag2.metadata import parse_qos
 
 from chunk_ppo_ros.core.errors import EpisodesError
-from chunk_ppo_ros.data.bags.bag_messages import Bags, guarded, opened
+from chunk_ppo_ros.data.bags.bag_messages import Bags, opened
 from chunk_ppo_ros.data.bags.storage.bag_folder import METADATA, describe_bag, find_bags
 from chunk_ppo_ros.data.bags.storage.bag_types import types_of
+from chunk_ppo_ros.data.bags.storage.errors import guarded
 from chunk_ppo_ros.data.bags.storage.stored import Channel
 
 _NEW = ".salvaged"
