@@ -151,6 +151,11 @@ class RobotNode(MotionLifecycle):
             on_event=self._on_event,
             on_reset=self._results.note_reset,
         )
+        self._watch_arms(config, calls)
+        self._take_motions(config, calls)
+
+    def _watch_arms(self, config: TrainConfig, calls: OperatorCalls) -> None:
+        """Makes what reads the arms and the operator's stops, and what says by them why the robot must not move."""
         self._intake = JointStateIntake(
             self,
             self._player,
@@ -162,11 +167,10 @@ class RobotNode(MotionLifecycle):
             tells_currents=tells_currents(self._backend),
             on_arm_states=self._pace.on_arm_states,
         )
-        file = stop_file(config, self.get_namespace())
         self._stops = OperatorStops(
             self,
             calls,
-            file,
+            stop_file(config, self.get_namespace()),
             deadman_timeout=config.robot.deadman_timeout,
             on_change=self._watch,
             on_clear=lambda: self._episodes.await_confirmation(STOP_CLEARED),
@@ -182,6 +186,9 @@ class RobotNode(MotionLifecycle):
             doubts=(lambda: self._intruders.found,),
             strains=(self._motors.problem,),
         )
+
+    def _take_motions(self, config: TrainConfig, calls: OperatorCalls) -> None:
+        """Makes what takes chunks and scripted motions, after all that may forbid them."""
         self._trajectories = TrajectoryIntake(
             self,
             self._player,
@@ -195,7 +202,6 @@ class RobotNode(MotionLifecycle):
             on_trajectory=self._on_trajectory,
             on_repeated=self._results.repeat,
         )
-
         self._scripted = ScriptedMotions(
             self,
             calls,
@@ -206,7 +212,6 @@ class RobotNode(MotionLifecycle):
             run_id=lambda: self._episodes.run_id,
             on_begin=self._on_trajectory,
         )
-
         TorqueOff(self, calls, self._player, self._backend, sleep_pose=lambda: sleep_pose_of(self._backend))
 
     def _note_sender_of_events(self, topic: str, then: Callable[[Any], None]) -> WithOrigin:
