@@ -13,7 +13,7 @@ from std_srvs.srv import SetBool
 
 from chunk_ppo_ros.nodes.wire import qos
 from chunk_ppo_ros.nodes.wire.conversions import transition_from_message
-from support.reward_neighbors import RUN, Ack, Event, Graph, Result, make_graph
+from support.reward_neighbors import RUN, Ack, Event, Graph, make_graph
 
 pytestmark = pytest.mark.graph
 
@@ -33,13 +33,6 @@ def robot_graph(tmp_path: pathlib.Path, monkeypatch: pytest.MonkeyPatch) -> Iter
 def numbers(graph: Graph) -> list[int]:
     """Returns the sequence numbers of the transitions that were sent."""
     return [message.chunk.sequence_number for message in graph.others.transitions]
-
-
-def restart_robot(graph: Graph) -> None:
-    """Lets robot_node die and be started anew."""
-    others = graph.others
-    others.destroy_publisher(others.result)
-    others.result = others.create_publisher(Result, "execution_result", qos.RELIABLE)
 
 
 def state_of(graph: Graph) -> list[msg.EpisodeState]:
@@ -212,9 +205,7 @@ def test_beside_a_robot_the_episode_is_paused_until_a_person_has_looked(robot_gr
     graph.call("pause", SetBool.Request(data=False))
     graph.until(lambda: graph.event_names()[-1][1] == Event.RESUMED)
     graph.spin(0.3)
-    others = graph.others
-    others.destroy_publisher(others.chunk)
-    others.chunk = others.create_publisher(msg.ActionChunk, "action_chunk", qos.RELIABLE)
+    graph.restart_policy()
     graph.until(lambda: graph.event_names()[-1][1] == Event.PAUSED)
     assert "was started anew" in graph.others.events[-1].message
     graph.call("pause", SetBool.Request(data=False))
@@ -225,10 +216,8 @@ def test_in_a_simulation_policy_node_may_be_started_anew_in_an_episode(graph: Gr
     graph.announce()
     graph.start()
     graph.play(0)
-    others = graph.others
-    others.destroy_publisher(others.chunk)
-    others.chunk = others.create_publisher(msg.ActionChunk, "action_chunk", qos.RELIABLE)
-    graph.until(others.chunk.get_subscription_count)
+    graph.restart_policy()
+    graph.until(graph.others.chunk.get_subscription_count)
     graph.spin(0.5)
     graph.play(1, chunk=1)
     assert graph.event_names()[-1] == (0, Event.STARTED, Event.NONE)
@@ -257,7 +246,7 @@ def test_the_death_of_the_robot_costs_the_chunk_that_ran_alone(graph: Graph) -> 
     graph.play(0)
     graph.sample(1, chunk=1, value=0.25)
     graph.until(lambda: numbers(graph) == [0])
-    restart_robot(graph)
+    graph.restart_robot()
     graph.until(lambda: graph.event_names()[-2:] == [(0, Event.ENDED, Event.INTERRUPTED), (1, Event.RESET, Event.NONE)])
     void = graph.others.outcomes[-1]
     assert (void.sequence_number, void.valid) == (1, False)
@@ -280,7 +269,7 @@ def test_a_chunk_that_nobody_has_observed_the_end_of_was_running_too(graph: Grap
     graph.announce()
     graph.start()
     graph.play(0)
-    restart_robot(graph)
+    graph.restart_robot()
     graph.until(lambda: graph.event_names()[-1] == (1, Event.RESET, Event.NONE))
     assert states[-1].running_when_robot_died == 0  # policy_node may have stored a chunk that has not arrived
     assert graph.start() == 1
@@ -298,7 +287,7 @@ def test_robot_and_reward_node_die_together(graph: Graph) -> None:
     graph.start()
     graph.play(0)
     graph.kill_reward_node()
-    restart_robot(graph)
+    graph.restart_robot()
     graph.start_reward_node()
     graph.until(lambda: (0, Event.ENDED, Event.INTERRUPTED) in graph.event_names())
     graph.sample(0)
@@ -314,7 +303,7 @@ def test_a_robot_that_dies_before_the_start_begins_the_reset_anew(robot_graph: G
     graph.announce()
     graph.until(lambda: graph.event_names() == [(0, Event.RESET, Event.NONE)])
     graph.spin(0.3)
-    restart_robot(graph)
+    graph.restart_robot()
     graph.until(lambda: graph.event_names() == [(0, Event.RESET, Event.NONE)] * 2)
 
 

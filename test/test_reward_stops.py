@@ -9,6 +9,7 @@ import pytest
 from chunk_ppo_msgs import msg
 from chunk_ppo_msgs.srv import EndEpisode
 
+from chunk_ppo_ros.nodes.common.peers.presence import PresenceWatch
 from chunk_ppo_ros.nodes.reward import unfinished_chunks
 from chunk_ppo_ros.nodes.reward.durable import restoration
 from chunk_ppo_ros.nodes.wire import qos
@@ -32,20 +33,6 @@ def states(graph: Graph) -> list[msg.EpisodeState]:
     heard: list[msg.EpisodeState] = []
     graph.others.create_subscription(msg.EpisodeState, "episode_state", heard.append, qos.LATCHED_SUBSCRIPTION)
     return heard
-
-
-def restart_robot(graph: Graph) -> None:
-    """Lets another robot_node take the place of the present one."""
-    others = graph.others
-    others.destroy_publisher(others.result)
-    others.result = others.create_publisher(Result, "execution_result", qos.RELIABLE)
-
-
-def restart_policy(graph: Graph) -> None:
-    """Lets another policy_node take the place of the present one."""
-    others = graph.others
-    others.destroy_publisher(others.chunk)
-    others.chunk = others.create_publisher(msg.ActionChunk, "action_chunk", qos.RELIABLE)
 
 
 def values(graph: Graph) -> dict[int, float]:
@@ -116,7 +103,7 @@ def test_a_chunk_that_ran_when_the_graph_was_stopped_does_not_count_as_cut_by_a_
     graph.sample(1, chunk=1, value=0.25)
     graph.until(lambda: 0 in values(graph))
     graph.stop_reward_node()
-    restart_robot(graph)
+    graph.restart_robot()
     graph.start_reward_node()
     graph.until(lambda: graph.event_names()[-2:] == [(0, Event.ENDED, Event.NONE), (1, Event.RESET, Event.NONE)])
     assert graph.others.events[-2].message == "the run was stopped"
@@ -128,6 +115,41 @@ def test_a_chunk_that_ran_when_the_graph_was_stopped_does_not_count_as_cut_by_a_
     assert states[-1].running_when_robot_died == 0
 
 
+def test_a_stop_is_not_forgotten_where_the_next_reward_node_dies_before_it_sees_the_robot(
+    graph: Graph, states: list[msg.EpisodeState], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    graph.announce()
+    graph.start()
+    graph.play(0)
+    graph.stop_reward_node()
+    with monkeypatch.context() as patch:
+        patch.setattr(PresenceWatch, "update", lambda watch, now: [])  # The second reward_node sees no other node.
+        graph.start_reward_node()
+        graph.until(lambda: len(graph.others.events) == 3)
+        graph.kill_reward_node()
+    graph.restart_robot()
+    graph.start_reward_node()
+    graph.until(lambda: graph.event_names()[-2:] == [(0, Event.ENDED, Event.NONE), (1, Event.RESET, Event.NONE)])
+    assert graph.others.events[-2].message == "the run was stopped"
+    graph.until(lambda: states[-1].episode == 1)
+    assert states[-1].running_when_robot_died == 0
+
+
+def test_a_death_after_the_robot_was_seen_again_counts(graph: Graph, states: list[msg.EpisodeState]) -> None:
+    """The reward_node before was stopped regularly, but the one after it died together with the robot."""
+    graph.announce()
+    graph.start()
+    graph.play(0)
+    graph.restart()
+    graph.until(lambda: len(graph.others.events) == 3)
+    graph.sample(1, chunk=1)
+    graph.spin(0.5)  # It has seen the robot_node of before.
+    graph.kill_reward_node()
+    graph.restart_robot()
+    graph.start_reward_node()
+    graph.until(lambda: (0, Event.ENDED, Event.INTERRUPTED) in graph.event_names())
+
+
 def test_a_robot_that_dies_after_a_restart_of_reward_node_alone_counts(
     graph: Graph, states: list[msg.EpisodeState]
 ) -> None:
@@ -137,7 +159,7 @@ def test_a_robot_that_dies_after_a_restart_of_reward_node_alone_counts(
     graph.restart()
     graph.sample(1, chunk=1)
     graph.spin(0.5)  # It has seen the robot_node of before.
-    restart_robot(graph)
+    graph.restart_robot()
     graph.until(lambda: (0, Event.ENDED, Event.INTERRUPTED) in graph.event_names())
     graph.until(lambda: states[-1].running_when_robot_died == 1)
 
@@ -161,7 +183,7 @@ def test_an_episode_that_waits_for_its_last_value_keeps_it_though_the_robot_dies
     graph: Graph, states: list[msg.EpisodeState]
 ) -> None:
     play_to_time_limit(graph)
-    restart_robot(graph)
+    graph.restart_robot()
     graph.spin(0.5)
     assert graph.event_names()[-1] == (0, Event.STARTED, Event.NONE)
     graph.bootstrap(TIME_LIMIT_CHUNK, value=4.0)
@@ -173,7 +195,7 @@ def test_an_episode_that_waits_for_its_last_value_keeps_it_though_the_robot_dies
 def test_an_episode_that_waits_for_its_last_value_in_vain_ends(graph: Graph, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(unfinished_chunks, "CLOSING_PATIENCE", 0.5)
     play_to_time_limit(graph)
-    restart_robot(graph)
+    graph.restart_robot()
     graph.until(lambda: graph.event_names()[-2:] == [(0, Event.ENDED, Event.TIME_LIMIT), (1, Event.RESET, Event.NONE)])
 
 
@@ -184,8 +206,8 @@ def test_an_episode_that_waits_for_its_last_value_ends_where_nobody_has_seen_its
     play_to_time_limit(graph)
     if is_whole_graph:
         graph.kill_reward_node()
-    restart_policy(graph)
-    restart_robot(graph)
+    graph.restart_policy()
+    graph.restart_robot()
     if is_whole_graph:
         graph.start_reward_node()
     # It is sooner than CLOSING_PATIENCE. A new policy_node would send what it sees of the new scene.

@@ -131,6 +131,16 @@ class Graph(Spinner):
         self.until(lambda: all(others.get_name() in self._publishers_of(topic) for topic in topics))
         self.until(lambda: all(client.service_is_ready() for client in others.callers.values()))
 
+    def restart_robot(self) -> None:
+        """Lets another robot_node take the place of the present one."""
+        self.others.destroy_publisher(self.others.result)
+        self.others.result = self.others.create_publisher(Result, "execution_result", qos.RELIABLE)
+
+    def restart_policy(self) -> None:
+        """Lets another policy_node take the place of the present one."""
+        self.others.destroy_publisher(self.others.chunk)
+        self.others.chunk = self.others.create_publisher(msg.ActionChunk, "action_chunk", qos.RELIABLE)
+
     def _listeners(self) -> list[int]:
         others = self.others
         publishers = (others.chunk, others.result, others.reward, others.bootstrap, others.acks)

@@ -78,7 +78,9 @@ class RewardNode(Node):
         self._steady = steady_time()
         self._unfinished = UnfinishedChunks(records, self._director, log, now=self._steady())
         self._holds = PassingHolds(records, self._director, self.outbox, log, announcer=config.deploy.announcer)
-        log.find_progress = lambda: restoration.progress_of(records, self._director, self._watch.peers)
+        log.find_progress = lambda: restoration.progress_of(
+            records, self._director, self._watch.peers, has_unseen_peers=self._watch.has_unseen_peers
+        )
         self._guard = RunGuard(self, conditions)
         subscribe(self, conditions, topics.POLICY_VERSION, log.whole_call(self._on_version))
         self._referee = ChunkReferee(

@@ -83,6 +83,15 @@ class RewardWatch:
             if Restart(name, role).has_lost_the_robot
         }
 
+    @property
+    def has_unseen_peers(self) -> bool:
+        """Whether a process with robot or scene that an earlier reward_node has known was not seen yet."""
+        return any(
+            Restart(name, role).has_lost_the_robot
+            for role, presence in self._presence.items()
+            for _, name in presence.unseen
+        )
+
     def expect(self, peers: Mapping[str, str], *, now: float) -> None:
         """Takes which processes an earlier reward_node has known, so that others count as started anew."""
         for key, identity in peers.items():

@@ -57,7 +57,8 @@ class Progress:
         num_refusals: the number of chunks in a row of which nothing counted.
         interrupted: the numbers of the newest episodes that the death of a node interrupted.
         stopped: the numbers of those that a regular stop of the graph interrupted.
-        is_stopped: whether the process that stored this has ended regularly.
+        is_stopped: whether the process that stored this has ended regularly, or went on from one that had and has not
+            seen robot and scene since.
         discarded: the numbers of the newest discarded episodes.
         running_when_robot_died: the number of chunks that were running when robot_node or the simulator died.
         feedback: the operator's feedback on chunks that run, by their stamps.

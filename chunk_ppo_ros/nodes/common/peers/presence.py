@@ -54,6 +54,11 @@ class PresenceWatch:
         """The identity of the newest publisher of each topic and node."""
         return dict(self._newest)
 
+    @property
+    def unseen(self) -> set[tuple[str, str]]:
+        """The topics and nodes that an earlier process has known, and that this watch has not seen yet."""
+        return set(self._newest) - self._seen
+
     def expect(self, topic: str, name: str, identity: bytes, *, now: float) -> None:
         """Takes the publisher that an earlier process has known, so that another one counts as started anew.
 

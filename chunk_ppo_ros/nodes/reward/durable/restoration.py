@@ -24,13 +24,17 @@ REPEATING_TIME = 10.0
 """The time after a start within which policy_node sends the running chunk again, s of the steady clock."""
 
 
-def progress_of(records: RunRecords, director: EpisodeDirector, peers: Mapping[str, str]) -> Progress | None:
+def progress_of(
+    records: RunRecords, director: EpisodeDirector, peers: Mapping[str, str], *, has_unseen_peers: bool = False
+) -> Progress | None:
     """Returns how far the present run has come, or None where there is no run.
 
     Args:
         records: the records of the run.
         director: directs its episodes.
         peers: which processes have robot and scene.
+        has_unseen_peers: whether one of them was known to an earlier reward_node alone. Where that one was stopped, a
+            third one that finds other processes must learn that nobody died.
     """
     if not records.run_id:
         return None
@@ -48,7 +52,7 @@ def progress_of(records: RunRecords, director: EpisodeDirector, peers: Mapping[s
         num_refusals=num_refusals,
         interrupted=records.interrupted,
         stopped=records.stopped,
-        is_stopped=records.is_stopping,
+        is_stopped=records.is_stopping or (records.was_stopped and has_unseen_peers),
         discarded=records.discarded,
         running_when_robot_died=records.running_when_robot_died,
         feedback=records.join.feedback,
