@@ -3,8 +3,6 @@
 from __future__ import annotations
 
 import json
-import subprocess
-import sys
 
 import pytest
 
@@ -12,6 +10,7 @@ from chunk_ppo_ros.__main__ import COMMANDS, main
 from chunk_ppo_ros.cli.reference import describe_commands
 from chunk_ppo_ros.cli.table import GROUPS
 from chunk_ppo_ros.config import PRESETS
+from support.fresh_python import run_program
 
 SLOW = ("jax", "mujoco", "rclpy", "matplotlib", "pyarrow", "h5py", "tqdm")
 """The packages that take long to load, none of which help needs."""
@@ -49,7 +48,7 @@ PAGES = {page.name: page for page in describe_commands()}
 
 
 def test_help_loads_nothing_that_is_slow() -> None:
-    done = subprocess.run([sys.executable, "-c", ALL_HELPS], capture_output=True, text=True, timeout=120)
+    done = run_program(ALL_HELPS)
     assert done.returncode == 0, done.stderr
     assert json.loads(done.stdout) == {}
 
@@ -129,7 +128,7 @@ def test_a_section_that_is_not_there_is_named(capsys: pytest.CaptureFixture[str]
 
 
 def test_a_wrong_flag_is_refused_before_anything_slow_is_loaded() -> None:
-    done = subprocess.run([sys.executable, "-c", ALL_WRONG_FLAGS], capture_output=True, text=True, timeout=120)
+    done = run_program(ALL_WRONG_FLAGS)
     assert done.returncode == 0, done.stderr
     assert json.loads(done.stdout) == []
 

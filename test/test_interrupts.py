@@ -3,14 +3,13 @@
 from __future__ import annotations
 
 import signal
-import subprocess
-import sys
 from pathlib import Path
 
 import pytest
 
 from chunk_ppo_ros.cli.leaving import leave
 from chunk_ppo_ros.runtime import interrupts
+from support.fresh_python import run_program
 
 COLLECTING = """
 import gc, signal, time
@@ -43,7 +42,7 @@ def test_an_interrupt_that_comes_while_garbage_is_collected_ends_the_command(tmp
         "commands = {'endless': Command('endless', '')}\n"
         "leave(run_command('collecting', commands, ['endless'], program='collecting'))"
     )
-    done = subprocess.run([sys.executable, "-c", program], capture_output=True, text=True, timeout=120)
+    done = run_program(program)
     assert done.stdout == "the interrupt was dropped\n"
     assert (done.returncode, done.stderr) == (130, "collecting endless: stopped\n")
 
@@ -63,7 +62,7 @@ def test_an_interrupt_while_the_process_ends_gives_the_same_exit_code() -> None:
         "signal.signal(signal.SIGINT, signal.default_int_handler)\n"
         "leave(0)"
     )
-    done = subprocess.run([sys.executable, "-c", program], capture_output=True, text=True, timeout=120)
+    done = run_program(program)
     assert (done.returncode, done.stderr) == (130, "")
 
 
@@ -79,7 +78,7 @@ def test_an_interrupt_while_the_program_is_imported_leaves_no_traceback() -> Non
         "from chunk_ppo_ros.__main__ import run\n"
         "run()"
     )
-    done = subprocess.run([sys.executable, "-c", program], capture_output=True, text=True, timeout=120)
+    done = run_program(program)
     assert (done.returncode, done.stderr) == (130, "stopped\n")
 
 
@@ -92,7 +91,7 @@ def test_after_an_interrupt_no_thread_holds_the_process() -> None:
         "print('printed before', end='')\n"
         "leave(INTERRUPTED)"
     )
-    done = subprocess.run([sys.executable, "-c", program], capture_output=True, text=True, timeout=120)
+    done = run_program(program)
     assert (done.returncode, done.stdout) == (130, "printed before")
 
 

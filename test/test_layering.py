@@ -7,12 +7,12 @@ from __future__ import annotations
 
 import ast
 import pathlib
-import subprocess
 import sys
 
 import pytest
 
 from chunk_ppo_ros.runtime.description import NODES
+from support.fresh_python import run_program
 
 PACKAGE = "chunk_ppo_ros"
 ROOT = pathlib.Path(__file__).parents[1] / PACKAGE
@@ -275,5 +275,5 @@ def test_a_fresh_interpreter_does_not_load_jax(start: str) -> None:
         "    importlib.import_module(name)\n"
         f"sys.exit(', '.join(sorted({JAX - {'jaxtyping'}!r} & set(sys.modules))) or None)\n"
     )
-    result = subprocess.run([sys.executable, "-c", program], capture_output=True, text=True, timeout=60)
+    result = run_program(program)
     assert result.returncode == 0, result.stderr

@@ -4,8 +4,6 @@ from __future__ import annotations
 
 import datetime
 import io
-import subprocess
-import sys
 from typing import Any
 
 import pytest
@@ -14,6 +12,7 @@ from chunk_ppo_ros.config.flags.program import SHOWS_PROGRESS
 from chunk_ppo_ros.reporting.progress import ProgressBar
 from chunk_ppo_ros.reporting.progress.durations import duration_text
 from chunk_ppo_ros.reporting.progress.run_estimate import RunEstimate
+from support.fresh_python import run_program
 
 
 class Stream(io.StringIO):
@@ -125,7 +124,7 @@ def test_no_carriage_return_comes_where_standard_error_is_no_terminal() -> None:
         "        time.sleep(0.005)\n"
         "        bar.update()\n"
     )
-    done = subprocess.run([sys.executable, "-c", program], capture_output=True, text=True, timeout=60)
+    done = run_program(program)
     assert done.stderr == "reading: compiling, which takes seconds to a minute\n"
 
 

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import pathlib
-import subprocess
 import sys
 
 import pytest
@@ -11,6 +10,7 @@ import pytest
 from chunk_ppo_ros.core.errors import RegistryError
 from chunk_ppo_ros.core.registry import Registry, check_short_names, short_name
 from support import plugin_package
+from support.fresh_python import run_program
 
 GROUP = "chunk_ppo_ros.test_parts"
 OWN = {"square_root": "math:sqrt", "pi": "math:pi"}
@@ -84,7 +84,7 @@ def test_listing_names_imports_no_part() -> None:
         "assert 'lerobot' in READERS.names()\n"
         "sys.exit(', '.join({'h5py', 'pyarrow', 'rosbags', 'mujoco', 'jax', 'rclpy'} & set(sys.modules)) or None)\n"
     )
-    result = subprocess.run([sys.executable, "-c", program], capture_output=True, text=True, timeout=60)
+    result = run_program(program)
     assert result.returncode == 0, result.stderr
 
 

@@ -29,6 +29,7 @@ from chunk_ppo_ros.nodes.wire import qos
 from chunk_ppo_ros.nodes.wire.arrays import header_of, time_to_ns
 from chunk_ppo_ros.nodes.wire.sensors.joints import StateMessage
 from chunk_ppo_ros.robot import aloha
+from support.fresh_python import run_program
 from support.robot_rig import CONVENTION, MAX_VELOCITY, PERIOD, Graph, running_graph, trajectory
 
 pytestmark = pytest.mark.graph
@@ -315,9 +316,7 @@ def test_the_process_has_no_jax_and_ends_cleanly() -> None:
 def test_a_wrong_setting_ends_the_process_with_the_reason() -> None:
     code = "import sys; from chunk_ppo_ros.nodes.robot import robot_node; sys.exit(robot_node.main())"
     words = ["--ros-args", "-p", "robot.control_rat:=50.0"]
-    done = subprocess.run(
-        [sys.executable, "-c", code, *words], capture_output=True, text=True, timeout=120.0, check=False
-    )
+    done = run_program(code, *words)
     assert done.returncode == 2
     assert "robot.control_rat" in done.stderr
     assert "Traceback" not in done.stderr

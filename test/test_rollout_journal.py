@@ -3,8 +3,6 @@
 from __future__ import annotations
 
 import queue
-import subprocess
-import sys
 from pathlib import Path
 from typing import Any
 
@@ -14,6 +12,7 @@ from chunk_ppo_ros.core.consumption.consumed import NOTHING_CONSUMED, Consumed
 from chunk_ppo_ros.data.earlier_journal import take_over
 from chunk_ppo_ros.data.rollout_journal import RolloutJournal
 from chunk_ppo_ros.data.store import StoreLocked
+from support.fresh_python import run_program
 
 ROBOT = "robot_0"
 
@@ -249,7 +248,7 @@ def test_what_was_acknowledged_is_there_after_the_process_is_killed(tmp_path: Pa
         "    if number == 12:\n"
         "        os.kill(os.getpid(), 9)\n"
     )
-    result = subprocess.run([sys.executable, "-c", program], capture_output=True, text=True, timeout=60, check=False)
+    result = run_program(program)
     acknowledged = [int(line) for line in result.stdout.split()]
     journal = opened_and_closed(tmp_path, NOTHING_CONSUMED)
     assert len(acknowledged) == 13 and set(acknowledged) <= set(waiting(journal))

@@ -8,8 +8,6 @@ from __future__ import annotations
 import importlib
 import inspect
 import pkgutil
-import subprocess
-import sys
 import typing
 from collections.abc import Callable, Iterator
 from types import ModuleType
@@ -24,6 +22,7 @@ import pytest
 from chunk_ppo_ros.core_jax.value_distribution import ValueDistribution, ValueEstimate
 from chunk_ppo_ros.model import decoding
 from support import shape_checks
+from support.fresh_python import run_program
 
 BROADCASTING_CALL = (
     "import jax.numpy as jnp\n"
@@ -96,5 +95,5 @@ def test_production_code_neither_checks_nor_loads_beartype():
         "assert losses.shape == (3, 3)\n"
         "sys.exit('beartype is loaded' if 'beartype' in sys.modules else None)\n"
     )
-    result = subprocess.run([sys.executable, "-c", program], capture_output=True, text=True, timeout=120)
+    result = run_program(program)
     assert result.returncode == 0, result.stderr

@@ -32,6 +32,7 @@ from chunk_ppo_ros.nodes.wire.sensors.image_messages import image_from_message
 from chunk_ppo_ros.nodes.wire.sensors.joints import STATE_JOINTS, StepMessage, duration_of
 from chunk_ppo_ros.robot import aloha, grippers
 from chunk_ppo_ros.sim.interface import StepReward
+from support.fresh_python import run_program
 from support.robot_rig import trajectory
 from support.spinner import Spinner
 
@@ -510,7 +511,7 @@ def test_a_machine_without_rendering_gets_the_reason_and_an_exit_code() -> None:
         "def refuse(config, name): raise SimulatorUnavailable('no OpenGL here; install libegl1')\n"
         "sim_node.make_simulator = refuse; assert 'jax' not in sys.modules; sys.exit(sim_node.main([]))"
     )
-    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, timeout=120.0, check=False)
+    done = run_program(code)
     assert done.returncode == 2
     assert "no OpenGL here; install libegl1" in done.stderr
     assert "Traceback" not in done.stderr
