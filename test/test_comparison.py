@@ -81,6 +81,9 @@ def test_a_curve_ends_where_its_shortest_run_ends(tmp_path: Path) -> None:
     folders = [write_run(tmp_path, "long", rewards=(0.0, 1.0, 2.0)), write_run(tmp_path, "short", rewards=(0.0, 1.0))]
     found = mean_curve(Group("group A", "", tuple(map(RunData.read, folders))), curve)
     assert found is not None and found.x[-1] == 16.0
+    new = RunData.read(write_run(tmp_path, "without an update", rewards=()))
+    with_new = mean_curve(Group("group A", "", (*map(RunData.read, folders), new)), curve)
+    assert with_new is not None and with_new.num_runs == 2
     assert mean_curve(Group("group A", "", (RunData.read(write_run(tmp_path, "new", rewards=())),)), curve) is None
 
 

@@ -100,7 +100,7 @@ def _shape(axis: _Axis, histogram: Histogram, base: float, color: str) -> Html:
         points += [(places[number], height), (places[number + 1], height)]
     points.append((places[-1], base))
     path = " ".join(f"{x:.1f},{y:.1f}" for x, y in points)
-    told = f"{histogram.count} chunks, mean {histogram.mean:.4g}, {histogram.low:.4g} to {histogram.high:.4g}"
+    told = f"{histogram.count} values, mean {histogram.mean:.4g}, {histogram.low:.4g} to {histogram.high:.4g}"
     return tag("polygon", tag("title", told), points=path, fill=color, fill_opacity=0.55, stroke=color)
 
 

@@ -17,7 +17,8 @@ from chunk_ppo_ros.reporting.page.run_data import RunData
 _RATIO, _VALUE, _RETURN = "distribution/ratio", "distribution/value", "distribution/return"
 _NOTE = (
     "Each row is an update, from the first to the newest. All rows of a figure have one axis, and the highest bar of "
-    "each row has the same height. Point at a row for its numbers. The chunks that humans drove are left out."
+    "each row has the same height. Point at a row for its numbers. Dashed lines are the clip range of the ratios, and "
+    "an advantage of 0. The chunks that humans drove are left out."
 )
 
 
@@ -30,7 +31,7 @@ def distributions(run: RunData) -> Html:
     figures = [*_of_updates(run, updates), *_lengths(run)]
     if not figures:
         return tag("p", "No histogram of an update is stored yet.", class_="empty")
-    return joined([tag("p", _NOTE, class_="note"), tag("div", *figures, class_="histograms")])
+    return joined([tag("p", _NOTE, class_="note"), tag("div", *figures, class_="histograms ridges")])
 
 
 def _of_updates(run: RunData, updates: Sequence[UpdateHistograms]) -> list[Html]:

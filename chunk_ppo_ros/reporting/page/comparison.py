@@ -94,11 +94,11 @@ def _chart(
     for place, group in enumerate(groups):
         color = COLORS[place % len(COLORS)]
         mean = mean_curve(group, curve_of)
-        if mean is not None and len(group.runs) > 1:
+        if mean is not None and mean.num_runs > 1:
             ends = (np.clip(end, 0.0, 1.0) if is_share else end for end in (mean.low, mean.high))
             x, y, low, high = (column.tolist() for column in (mean.x, mean.mean, *ends))
             series.append(Series(f"{group.name}, 95 % interval", x, y, "band", color, low, high))
-            series.append(Series(f"{group.name}, mean of {len(group.runs)}", x, y, "line", color))
+            series.append(Series(f"{group.name}, mean of {mean.num_runs}", x, y, "line", color))
         for run in group.runs:
             x_run, y_run = curve_of(run)
             style: Style = "thin" if len(group.runs) > 1 else "line"

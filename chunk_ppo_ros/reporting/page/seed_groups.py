@@ -46,12 +46,14 @@ class GroupCurve:
         mean: means over the runs.
         low: lower ends of the intervals; NaN where there is only one run.
         high: upper ends of the intervals.
+        num_runs: number of the runs that have the curve.
     """
 
     x: np.ndarray
     mean: np.ndarray
     low: np.ndarray
     high: np.ndarray
+    num_runs: int
 
 
 def group_runs(runs: Sequence[RunData]) -> list[Group]:
@@ -111,7 +113,7 @@ def mean_curve(group: Group, curve_of: Callable[[RunData], Points]) -> GroupCurv
     grid = np.linspace(first, last, _GRID)
     values = np.stack([np.interp(grid, x, y) for x, y in curves])
     mean, half = values.mean(axis=0), _half_width(values)
-    return GroupCurve(grid, mean, mean - half, mean + half)
+    return GroupCurve(grid, mean, mean - half, mean + half, len(curves))
 
 
 def _letters(number: int) -> str:
