@@ -129,3 +129,4 @@ def test_the_requirements_of_the_site_are_pinned_and_no_others_of_the_package() 
 def test_vendored_files_stand_with_their_license() -> None:
     for folder in (ROOT / "third_party").glob("*/"):
         assert [path for path in folder.iterdir() if path.name.startswith("LICEN")], folder.name
+        assert f"| `{folder.name}/` |" in (ROOT / "third_party" / "README.md").read_text()
