@@ -158,20 +158,20 @@ class Graph(Spinner):
 
 
 @contextmanager
-def running_graph(**parameters: str) -> Iterator[Graph]:
+def running_graph(*, namespace: str = "/", **parameters: str) -> Iterator[Graph]:
     """Runs robot_node with these parameters, connected and with joint states.
 
     The arms of the rig reach each target at once. So that they do not seem faster than their motors where this process
     waits for its turn, they are commanded at half of that speed unless a test says otherwise. For the same reason joint
     states may be older than on a robot.
 
-    Parameter names have two underscores for a dot.
+    Parameter names have two underscores for a dot. The rig is in the namespace of robot_node.
     """
     lockstep = parameters.get("env__simulator", "none") != "none"
     slow = {} if lockstep else {"robot__max_velocity": str(MAX_VELOCITY), "robot__state_timeout": "2.0"}
     values = {"env__simulator": "none", **slow, **parameters}
     overrides = [word for name, value in values.items() for word in ("-p", f"{name.replace('__', '.')}:={value}")]
-    rclpy.init(args=["--ros-args", *overrides])
+    rclpy.init(args=["--ros-args", "-r", f"__ns:={namespace}", *overrides])
     try:
         graph = Graph(lockstep=lockstep)
         with contextlib.closing(graph):

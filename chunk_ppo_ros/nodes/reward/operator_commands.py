@@ -8,7 +8,6 @@ import re
 from rclpy.node import Node
 
 from chunk_ppo_ros.nodes.wire import services
-from chunk_ppo_ros.nodes.wire.services import Service
 
 _CALL = re.compile(r"ros2 service call /\S+ [\w/]+(?: '\{.*?\}')?")
 
@@ -26,17 +25,13 @@ class OperatorCommands:
     @classmethod
     def of(cls, node: Node) -> OperatorCommands:
         """Returns the command lines with the names that the services have beside this node."""
-
-        def command(service: Service, request: str = "") -> str:
-            full_name = node.get_namespace().rstrip("/") + f"/{service.path}"
-            return service.command.replace(f"/{service.path}", full_name) + (f" '{request}'" if request else "")
-
+        namespace = node.get_namespace()
         return cls(
-            start_episode=command(services.START_EPISODE),
-            reset_done=command(services.RESET_DONE),
-            reset=command(services.RESET),
-            go_on=command(services.PAUSE, "{data: false}"),
-            hand_back=command(services.TAKEOVER, "{data: false}"),
+            start_episode=services.START_EPISODE.command_in(namespace),
+            reset_done=services.RESET_DONE.command_in(namespace),
+            reset=services.RESET.command_in(namespace),
+            go_on=services.PAUSE.command_in(namespace, "{data: false}"),
+            hand_back=services.TAKEOVER.command_in(namespace, "{data: false}"),
         )
 
 

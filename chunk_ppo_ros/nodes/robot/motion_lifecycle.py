@@ -7,11 +7,6 @@ from std_msgs.msg import Bool
 
 from chunk_ppo_ros.nodes.wire import topics
 
-INACTIVE = (
-    "robot_node is not active; call `ros2 lifecycle set /robot_node activate`, "
-    "and before it `ros2 lifecycle set /robot_node configure` where it is unconfigured"
-)
-
 
 class MotionLifecycle(LifecycleNode):
     """A lifecycle node that may move the robot while it is active. It reads sensors and answers in every state.
@@ -33,7 +28,13 @@ class MotionLifecycle(LifecycleNode):
     @property
     def inactive(self) -> str:
         """The reason why the node must not move the robot, or an empty string while it is active."""
-        return "" if self._may_move else INACTIVE
+        if self._may_move:
+            return ""
+        call = f"ros2 lifecycle set {self.get_fully_qualified_name()}"
+        return (
+            f"{self.get_name()} is not active; call `{call} activate`, and before it `{call} configure` where it is "
+            "unconfigured"
+        )
 
     def start(self, *, autostart: bool) -> None:
         """Configures and activates the node if `autostart` is set. Otherwise, and later, an operator does."""

@@ -44,6 +44,7 @@ from chunk_ppo_ros.nodes.robot.shadow_backend import NOTICE, shadow_status
 from chunk_ppo_ros.nodes.wire import parameters, qos, topics
 from chunk_ppo_ros.robot import grippers
 from chunk_ppo_ros.robot.player.make_player import make_player
+from chunk_ppo_ros.robot.robot_calls import RobotCalls
 
 LONGEST_BRAKING = 0.5  # s, within the time that a node has to end
 
@@ -58,7 +59,7 @@ class RobotNode(MotionLifecycle):
         config = parameters.declare(self, "robot", "env", "episode", "model", "run")
         self._lockstep = config.env.is_lockstep
         self._convention = grippers.convention_of(config.robot)
-        self._player = make_player(config)
+        self._player = make_player(config, calls=RobotCalls(self.get_namespace()))
         self._period = 1.0 / config.robot.control_rate
         self._pace = ControlPace(
             self, self._player, lockstep=self._lockstep, period=self._period, step=self._tick, watch=self._watch

@@ -34,9 +34,20 @@ class Service:
 
     @property
     def command(self) -> str:
-        """The start of the command that calls the service, to which the request is added where it has fields."""
+        """The start of the command that calls the service where nodes have no namespace; see `command_in`."""
+        return self.command_in("")
+
+    def command_in(self, namespace: str, request: str = "") -> str:
+        """Returns the command that calls the service, as people type it.
+
+        Args:
+            namespace: the namespace of its node; empty or "/" without one.
+            request: the request, where it has fields.
+        """
         package, kind, *_ = self.service_type.__module__.split(".")
-        return f"ros2 service call /{self.path} {package}/{kind}/{self.service_type.__name__}"
+        service_type = f"{package}/{kind}/{self.service_type.__name__}"
+        name = f"{namespace.rstrip('/')}/{self.path}"
+        return f"ros2 service call {name} {service_type}" + (f" '{request}'" if request else "")
 
     def create_client(self, node: Node) -> Any:
         """Returns a client of this service for another node."""

@@ -24,11 +24,6 @@ NOISE = 0.01
 MAX_WAIT = 0.1
 """The longest time for which readings may have waited for this process, s."""
 TIME_TOLERANCE = 1e-6
-CONFIRM = (
-    "look at the robot, then call `ros2 service call /robot_node/confirm_motion std_srvs/srv/Trigger` or start an "
-    "episode"
-)
-"""The way out where the robot waits for an operator."""
 
 
 class Trust(enum.Enum):
@@ -156,7 +151,7 @@ class ReadingTrust:
             return ""
         return (
             f"the {self._side} {aloha.ARM_JOINTS[worst]} is {away[worst]:.2f} rad from the last command, more than "
-            f"{self._rule.max_start_jump} rad (robot.max_start_jump); {CONFIRM}"
+            f"{self._rule.max_start_jump} rad (robot.max_start_jump); {self._rule.calls.way_out}"
         )
 
     def _out_of_time(self, age: float) -> str:
@@ -195,7 +190,7 @@ class ReadingTrust:
         if known is not None and np.max(np.abs(known[arm])) <= self._rule.max_start_jump:
             return ""
         self._zeros = Zeros.DOUBTED
-        return f"all six joints are exactly 0; where the arm really stands so, {CONFIRM}"
+        return f"all six joints are exactly 0; where the arm really stands so, {self._rule.calls.way_out}"
 
     def _leap(self, state: np.ndarray, stamp: int, now: float) -> str:
         """Doubts a change that the motors cannot make.

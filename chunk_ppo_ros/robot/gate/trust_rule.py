@@ -8,6 +8,7 @@ import numpy as np
 
 from chunk_ppo_ros.config import RobotConfig
 from chunk_ppo_ros.robot import aloha
+from chunk_ppo_ros.robot.robot_calls import WITHOUT_NAMESPACE, RobotCalls
 
 OPENING_RANGE = (-0.6, 1.6)
 """The range of a believed gripper opening. A gripper that is read by the constants of another linkage is within it."""
@@ -69,6 +70,7 @@ class TrustRule:
         max_silence: the time without joint states after which they must agree again, s.
         max_age: the largest difference between the stamp of joint states and the clock at their arrival, s.
         asks: whether an operator must confirm a pose that is far from the last command.
+        calls: the command lines that the operator is told.
     """
 
     period: float
@@ -79,19 +81,25 @@ class TrustRule:
     max_silence: float = np.inf
     max_age: float = np.inf
     asks: bool = True
+    calls: RobotCalls = WITHOUT_NAMESPACE
 
     @classmethod
-    def of(cls, config: RobotConfig, *, simulated: bool) -> TrustRule:
+    def of(cls, config: RobotConfig, *, simulated: bool, calls: RobotCalls = WITHOUT_NAMESPACE) -> TrustRule:
         """Returns the rule for a robot, or for our simulator.
 
         A reset of the simulator moves the arms at once, its joints have no largest speed, and its time may stand still.
         So it need not agree with itself for a while, its stamps are believed, and it asks nobody.
+
+        Args:
+            config: the control rate and the limits.
+            simulated: whether the arms are those of our simulator.
+            calls: the command lines that the operator of a robot is told.
         """
         period = 1.0 / config.control_rate
         if simulated:
             return cls(period, config.max_start_jump, num_agreeing=1, agreeing_time=0.0, max_speed=np.inf, asks=False)
         timeout = config.state_timeout
-        return cls(period, config.max_start_jump, max_silence=timeout, max_age=timeout)
+        return cls(period, config.max_start_jump, max_silence=timeout, max_age=timeout, calls=calls)
 
     def for_leaders(self) -> TrustRule:
         """Returns the rule for the leaders beside a robot with this rule. Nobody is asked about where a leader is."""

@@ -11,11 +11,10 @@ import enum
 from collections.abc import Iterable
 
 from chunk_ppo_ros.robot.leaders.gestures import GRIP
+from chunk_ppo_ros.robot.robot_calls import WITHOUT_NAMESPACE, RobotCalls
 
-GRIPPED = "ros2 service call /robot_node/leaders_gripped std_srvs/srv/Trigger"
 AGAIN = "then call takeover again with data: true, or hand back"
-RELEASE = "ros2 service call /robot_node/release_leaders std_srvs/srv/Trigger"
-MAY_BE_STIFF = f"leaders that were left alone may still have torque; to switch it off, support them and call {RELEASE}"
+MAY_BE_STIFF = "leaders that were left alone may still have torque; to switch it off, support them and call {release}"
 
 
 class Leaders(enum.IntEnum):
@@ -54,7 +53,8 @@ class _Phase(enum.Enum):
 class _Meaning:
     """Says what a phase means for others, and which phase follows where both leaders have carried out the order.
 
-    What else ends a wait for a leader's driver is the way out.
+    What else ends a wait for a leader's driver is the way out. In texts, "{gripped}" and "{release}" stand for command
+    lines.
     """
 
     leaders: Leaders
@@ -74,15 +74,15 @@ _MEANINGS = {
         way_out="or hand back by the service takeover with data: false",
     ),
     _Phase.AWAITS_GRIP: _Meaning(
-        Leaders.HOLDING, Order.HOLD, f"hold the leaders and {GRIP}, or call {GRIPPED}; they go limp then"
+        Leaders.HOLDING, Order.HOLD, f"hold the leaders and {GRIP}, or call {{gripped}}; they go limp then"
     ),
     _Phase.AWAITS_GRIP_OF_FREE: _Meaning(
-        Leaders.FREE, Order.NOTHING, f"bring the leaders to the followers and {GRIP}, or call {GRIPPED}"
+        Leaders.FREE, Order.NOTHING, f"bring the leaders to the followers and {GRIP}, or call {{gripped}}"
     ),
     _Phase.AWAITS_GRIP_OF_LIMP: _Meaning(
         Leaders.LIMP,
         Order.NOTHING,
-        f"the robot was stopped; bring the leaders to the followers and {GRIP}, or call {GRIPPED}",
+        f"the robot was stopped; bring the leaders to the followers and {GRIP}, or call {{gripped}}",
     ),
     _Phase.LETS_GO: _Meaning(
         Leaders.HOLDING,
@@ -96,10 +96,10 @@ _MEANINGS = {
         Order.HOLD,
         "keep holding the leaders; their torque is being switched on where they are",
         following=_Phase.HOLDS,
-        way_out=f"or put the leaders down and call {RELEASE}",
+        way_out="or put the leaders down and call {release}",
     ),
     _Phase.HOLDS: _Meaning(
-        Leaders.HOLDING, Order.HOLD, f"the leaders hold; to let them go, support them and call {RELEASE}"
+        Leaders.HOLDING, Order.HOLD, "the leaders hold; to let them go, support them and call {release}"
     ),
     _Phase.RELEASES: _Meaning(
         Leaders.HOLDING,
@@ -131,10 +131,12 @@ class Handover:
     Args:
         aligns: whether the leaders are commanded (robot.align_leaders). Otherwise they are left alone, and a human who
             takes over is followed at once, as soon as each leader is where its follower is.
+        calls: the command lines that texts name.
     """
 
-    def __init__(self, *, aligns: bool) -> None:
+    def __init__(self, *, aligns: bool, calls: RobotCalls = WITHOUT_NAMESPACE) -> None:
         self._aligns = aligns
+        self._calls = calls
         self._phase = _Phase.FREE
         self._human = False
         self._needs_grip = aligns  # whether no leader is followed before a grip
@@ -173,7 +175,8 @@ class Handover:
         """What is waited for, and what ends the wait; empty where nothing is."""
         meaning = _MEANINGS[self._phase]
         way_out = meaning.way_out if self._waits_for and not self._is_halted else ""
-        return "; ".join(filter(None, [meaning.message, self._reason, self._waits_for, way_out]))
+        message, way_out = self._with_calls(meaning.message), self._with_calls(way_out)
+        return "; ".join(filter(None, [message, self._reason, self._waits_for, way_out]))
 
     def take_over(self, *, needs_grip: bool = False) -> None:
         """Records that a human takes over, or asks again for leaders that were left alone.
@@ -196,7 +199,7 @@ class Handover:
         if not self._human:
             return
         commanded = self._aligns and self._phase is not _Phase.FREE
-        self._human, self._reason = False, MAY_BE_STIFF if self._reason else ""
+        self._human, self._reason = False, self._with_calls(MAY_BE_STIFF) if self._reason else ""
         self._phase = _Phase.CATCHES if commanded else _Phase.FREE
 
     def grip(self) -> str:
@@ -241,6 +244,10 @@ class Handover:
 
     def _leave_alone(self, problem: str) -> None:
         """Keeps the reason until a human takes over again or hands back, or the leaders are to be let go."""
-        again = AGAIN if self._human else f"to switch their torque off, support them and call {RELEASE}"
+        again = AGAIN if self._human else "to switch their torque off, support them and call {release}"
         self._phase, self._waits_for = _Phase.FREE, ""
-        self._reason = f"the leaders are left alone: {problem}; {again}"
+        self._reason = f"the leaders are left alone: {problem}; {self._with_calls(again)}"
+
+    def _with_calls(self, text: str) -> str:
+        """Returns a text of this file with the command lines that it names."""
+        return text.format(gripped=self._calls.leaders_gripped, release=self._calls.release_leaders)

@@ -41,6 +41,8 @@ class JointReadings:
     def __init__(self, *, timeout: float, on_demand: bool, rule: TrustRule) -> None:
         self._timeout = timeout
         self._max_age = rule.max_age
+        self.calls = rule.calls
+        """The command lines that texts for the operator name."""
         self._on_demand = on_demand
         self._trust = {side: ReadingTrust(side, rule) for side in aloha.SIDES}
         self._stamps: dict[str, int] = {}  # the stamp of each arm's newest joint states, believed or not

@@ -4,10 +4,9 @@ from __future__ import annotations
 
 import numpy as np
 
-from chunk_ppo_ros.robot.gate.reading_trust import CONFIRM
 from chunk_ppo_ros.robot.player.joint_readings import JointReadings
 
-DROPPED = f"the motors of an arm have lost their goals, because their torque was off or their driver is new; {CONFIRM}"
+DROPPED = "the motors of an arm have lost their goals, because their torque was off or their driver is new"
 """The reason why the robot waits for an operator after such a loss."""
 
 
@@ -50,7 +49,7 @@ class OperatorLook:
             moves: whether something is executed.
         """
         if self._have_lost_goals:
-            return DROPPED
+            return f"{DROPPED}; {self._readings.calls.way_out}"
         if self._shadow or commanded is None or self._has_looked or moves:
             return ""
         return self._readings.strayed(commanded)

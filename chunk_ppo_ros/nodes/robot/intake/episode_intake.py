@@ -15,8 +15,8 @@ from chunk_ppo_ros.nodes.common.operator_calls import OperatorCalls
 from chunk_ppo_ros.nodes.common.subscriptions import NoteSender, subscribe
 from chunk_ppo_ros.nodes.wire import services, topics
 from chunk_ppo_ros.nodes.wire.arrays import time_to_ns
-from chunk_ppo_ros.robot.gate.reading_trust import CONFIRM
 from chunk_ppo_ros.robot.player.chunk_player import ChunkPlayer
+from chunk_ppo_ros.robot.robot_calls import RobotCalls
 
 CLOCK_DIFFERENCE = 1.0
 """The time by which the clock of reward_node may be ahead of this one, s."""
@@ -72,6 +72,7 @@ class EpisodeIntake:
         self.newest_start = 0
         """The stamp of the newest event that let the policy act, ns; 0 before any."""
         self._node = node
+        self._way_out = RobotCalls(node.get_namespace()).way_out
         self._episode = ""
         self._confirm_start = confirm_start
         self.unconfirmed = ""
@@ -117,7 +118,7 @@ class EpisodeIntake:
             event: what has happened, in words.
         """
         if self._confirm_start:
-            self.unconfirmed = f"{event} (robot.confirm_start); {CONFIRM}"
+            self.unconfirmed = f"{event} (robot.confirm_start); {self._way_out}"
 
     def _is_new(self, message: EpisodeEvent) -> bool:
         """Returns whether an event was sent after the start of this node, and is not received again.

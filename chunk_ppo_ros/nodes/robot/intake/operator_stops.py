@@ -19,8 +19,6 @@ from chunk_ppo_ros.nodes.common.peers.message_origin import MessageOrigin, WithO
 from chunk_ppo_ros.nodes.wire import qos, services, topics
 from chunk_ppo_ros.robot.gate.emergency_stop import EmergencyStop
 
-CLEAR = "ros2 service call /robot_node/emergency_stop std_srvs/srv/SetBool '{data: false}'"
-
 LONGEST_WRITE = 0.5
 """The time for which the end of the node waits for the disk, s."""
 
@@ -68,6 +66,7 @@ class OperatorStops:
     ) -> None:
         self._node = node
         self._stop = EmergencyStop(file)
+        self._clear = services.EMERGENCY_STOP.command_in(node.get_namespace(), "{data: false}")
         self._deadman_timeout = deadman_timeout
         self._pressed_at: float | None = None  # steady s
         self._out_of_time = ""  # why messages of the switch do not count, or empty
@@ -90,7 +89,7 @@ class OperatorStops:
     def reason(self) -> str:
         """The reason why the robot must stand still, and what ends it; empty where it may move."""
         if self._stop.reason:
-            return f"emergency stop: {self._stop.reason}; look at the robot, then call {CLEAR}"
+            return f"emergency stop: {self._stop.reason}; look at the robot, then call {self._clear}"
         if not self._deadman_timeout:
             return ""
         if self._pressed_at is None or time.monotonic() - self._pressed_at > self._deadman_timeout:

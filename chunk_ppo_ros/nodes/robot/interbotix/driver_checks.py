@@ -124,9 +124,9 @@ def limp_motors(torques: Mapping[str, int]) -> str:
 
 
 def torque_on(driver: str) -> str:
-    """Returns how the torque of an arm is switched on again, for people. `driver` is the namespace of its driver."""
+    """Returns how the torque of an arm is switched on again, for people. `driver` is the full name of its driver."""
     request = "{cmd_type: group, name: all, enable: true}"
     return (
-        f"support the arm and switch it on by `ros2 service call /{driver}/torque_enable "
+        f"support the arm and switch it on by `ros2 service call {driver}/torque_enable "
         f"interbotix_xs_msgs/srv/TorqueEnable '{request}'`"
     )

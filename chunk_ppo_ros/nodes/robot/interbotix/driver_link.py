@@ -43,6 +43,8 @@ class DriverLink:
 
     def __init__(self, node: Node, side: str, interfaces: DriverInterfaces) -> None:
         self.name = f"follower_{side}"
+        self.full_name = f"{node.get_namespace().rstrip('/')}/{self.name}"
+        """The name with the namespace of robot_node, in which the driver is."""
         self._node = node
         self._interfaces = interfaces
         self._states_topic = topic_names.FOLLOWER_STATES[side]

@@ -77,7 +77,7 @@ def look_after(link: DriverLink, facts: MotorFacts) -> Routine:
     yield torque
     facts.note(motor_facts.TORQUE, aloha.ARM_JOINTS, torque.answer.values)
     if limp := driver_checks.limp_motors(facts.values(motor_facts.TORQUE, aloha.ARM_JOINTS)):
-        raise LostTorque(f"motors have no torque: {limp}; {driver_checks.torque_on(link.name)}")
+        raise LostTorque(f"motors have no torque: {limp}; {driver_checks.torque_on(link.full_name)}")
 
 
 def switch_torque_off(link: DriverLink, facts: MotorFacts) -> Routine:
@@ -93,7 +93,7 @@ def switch_torque_off(link: DriverLink, facts: MotorFacts) -> Routine:
     facts.note(motor_facts.TORQUE, aloha.ARM_JOINTS, torque.answer.values)
     if on := [motor for motor, value in facts.values(motor_facts.TORQUE, aloha.ARM_JOINTS).items() if value]:
         raise DriverRefused(f"motors still have torque: {', '.join(on)}; see the log of the driver")
-    raise LostTorque(f"its torque is off, as was asked for; {driver_checks.torque_on(link.name)}")
+    raise LostTorque(f"its torque is off, as was asked for; {driver_checks.torque_on(link.full_name)}")
 
 
 def _read_errors(link: DriverLink, facts: MotorFacts) -> Routine:

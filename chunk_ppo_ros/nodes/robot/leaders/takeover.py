@@ -19,6 +19,7 @@ from chunk_ppo_ros.robot import aloha
 from chunk_ppo_ros.robot.leaders.gestures import GripperGestures
 from chunk_ppo_ros.robot.leaders.handover import Handover, LeaderReport, Leaders, Order
 from chunk_ppo_ros.robot.player.chunk_player import ChunkPlayer
+from chunk_ppo_ros.robot.robot_calls import RobotCalls
 
 
 class Takeover:
@@ -51,7 +52,7 @@ class Takeover:
         self._refusal = refusal
         self._on_driver = on_driver
         self._aligns = config.align_leaders and not config.shadow
-        self._handover = Handover(aligns=self._aligns)
+        self._handover = Handover(aligns=self._aligns, calls=RobotCalls(node.get_namespace()))
         self._gestures = GripperGestures()
         self._gesture_of = (False, False)  # whether a grip counted, and whether the followers followed
         self._leaders = {side: self._make_leader(side, config) for side in aloha.SIDES} if self._aligns else {}

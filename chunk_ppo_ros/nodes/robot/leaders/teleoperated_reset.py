@@ -21,10 +21,6 @@ from chunk_ppo_ros.robot.player.chunk_player import ChunkPlayer
 PERIOD = 0.05
 """The seconds between two looks at the gesture that ends a reset."""
 GESTURE = "double squeeze of both leaders"
-TASK = (
-    f"bring robot and scene to the start; then {SQUEEZE}, or call "
-    f"{services.RESET_DONE.command}, and keep holding the leaders"
-)
 _ENDS_RESET = (EpisodeEvent.READY, EpisodeEvent.STARTED, EpisodeEvent.ENDED)
 
 
@@ -42,6 +38,8 @@ class TeleoperatedReset:
         self._calls = calls
         self._takeover = takeover
         self._is_active = False
+        call = services.RESET_DONE.command_in(node.get_namespace())
+        self._task = f"bring robot and scene to the start; then {SQUEEZE}, or call {call}, and keep holding the leaders"
         self._done = services.RESET_DONE.create_client(node)
         node.create_timer(PERIOD, self._look, clock=Clock(clock_type=ClockType.STEADY_TIME))
 
@@ -49,7 +47,7 @@ class TeleoperatedReset:
         """Takes the event of an EpisodeEvent. A reset begins, and what is not a reset ends it."""
         if event == EpisodeEvent.RESET:
             self._is_active = True
-            self._takeover.task = TASK
+            self._takeover.task = self._task
             self._takeover.begin(needs_grip=True)
         elif event in _ENDS_RESET and self._is_active:
             self.end()
