@@ -34,8 +34,8 @@ def test_the_graph_of_a_simulation_in_lockstep(tmp_path: pathlib.Path) -> None:
     assert names(graph) == {"trainer_node", "policy_node", "reward_node", "robot_node", "sim_node"}
     assert {node.name for node in graph.nodes if not node.use_sim_time} == {"sim_node", "trainer_node"}
     assert graph.ends_with in names(graph)
-    resuming = {node.name: node.respawn_arguments for node in graph.nodes if node.respawn_arguments}
-    assert resuming == {"trainer_node": ("-p", "run.resume:=true")}  # it refuses a folder that is taken otherwise
+    resuming = {node.name: node.respawn_parameters for node in graph.nodes if node.respawn_parameters}
+    assert resuming == {"trainer_node": {"run.resume": True}}  # it refuses a folder that is taken otherwise
     assert graph.parameter_file == tmp_path / "one" / "params.yaml"
     assert load_config_file(graph.parameter_file) == config
 
@@ -48,7 +48,7 @@ def test_a_run_without_a_trainer_has_deployment_node_in_its_place(tmp_path: path
     graph = graph_lib.describe(config)
     assert names(graph) == {"deployment_node", "policy_node", "reward_node", "robot_node", "sim_node"}
     assert graph.ends_with == "deployment_node"
-    assert not [node.name for node in graph.nodes if node.respawn_arguments]  # it goes on by itself
+    assert not [node.name for node in graph.nodes if node.respawn_parameters]  # it goes on by itself
     assert not root.exists()
 
 

@@ -3,10 +3,13 @@
 from __future__ import annotations
 
 import dataclasses
+import os
 import pathlib
 import re
+import sys
+import time
 import types
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from typing import Any
 
 import pytest
@@ -15,14 +18,25 @@ from chunk_ppo_ros.config import MODELS, TrainConfig
 from chunk_ppo_ros.core.errors import CONFIGURATION_ERROR, SettingError
 from chunk_ppo_ros.evaluation.deployment import setup
 from chunk_ppo_ros.nodes.launching.arguments import Given, check_names, is_started_directly
-from chunk_ppo_ros.runtime import respawns
+from chunk_ppo_ros.runtime import supervised
 from chunk_ppo_ros.runtime.description import Graph, NodeDescription
-from support.fake_node import SteadyClock
-from support.launch_stubs import Action, DeclareLaunchArgument, LogInfo, Shutdown, load_launch_file, stubbed_launch
+from chunk_ppo_ros.runtime.restarts import readiness, respawns
+from support.launch_stubs import (
+    Action,
+    DeclareLaunchArgument,
+    LogInfo,
+    Shutdown,
+    TimerAction,
+    load_launch_file,
+    stubbed_launch,
+)
 
-ROBOT_NODE = NodeDescription(name="robot_node", module="robot_node", use_sim_time=False, environment={})
-TRAINER_NODE = dataclasses.replace(ROBOT_NODE, name="trainer_node", respawn_arguments=("-p", "run.resume:=true"))
-GRAPH = Graph(nodes=(ROBOT_NODE, TRAINER_NODE), parameter_file=pathlib.Path("params.yaml"), run_dir=pathlib.Path("run"))
+ROBOT_NODE = NodeDescription(name="robot_node", module="robot_node", use_sim_time=False, environment={"OMP": "1"})
+TRAINER_NODE = dataclasses.replace(ROBOT_NODE, name="trainer_node", respawn_parameters={"run.resume": True})
+VIEW_NODE = dataclasses.replace(ROBOT_NODE, name="view_node", is_needed=False)
+GRAPH = Graph(
+    nodes=(ROBOT_NODE, TRAINER_NODE, VIEW_NODE), parameter_file=pathlib.Path("params.yaml"), run_dir=pathlib.Path()
+)
 
 
 @pytest.fixture
@@ -31,82 +45,100 @@ def actions() -> Iterator[Any]:
         yield module
 
 
-@dataclasses.dataclass
-class Process:
-    """The process of one node, of which tests say that it ended."""
+class Launch:
+    """Starts the nodes of a graph, of whose processes tests say that they end."""
 
-    action: Action
+    def __init__(self, actions: Any, folder: pathlib.Path, *, on_node_exit: str) -> None:
+        self.graph = dataclasses.replace(GRAPH, run_dir=folder)
+        self._actions = actions.NodeActions(self.graph, on_node_exit=on_node_exit)
+        self.started = {node.name: self._actions.start(node) for node in self.graph.nodes}
 
-    def end(self, code: int) -> Action:
-        """Returns what the launch file does when the process has ended with an exit code."""
-        (reaction,) = self.reactions(code, is_shutdown=False)
-        return reaction
+    def end(self, name: str, code: int, *, is_shutdown: bool = False) -> list[Action]:
+        """Returns what `launch` is told to do when the process of a node has ended with an exit code.
 
-    def reactions(self, code: int, *, is_shutdown: bool) -> list[Action]:
-        """Returns everything that the launch file does then, also while `launch` ends all processes."""
+        A process that is to be started anew is started at once.
+        """
         context = types.SimpleNamespace(is_shutdown=is_shutdown)
-        found: list[Action] = self.action.named["on_exit"](types.SimpleNamespace(returncode=code), context)
-        return found
-
-
-def start(actions: Any, name: str, *, on_node_exit: str) -> Process:
-    (node,) = [node for node in GRAPH.nodes if node.name == name]
-    return Process(actions.node_action(node, GRAPH, on_node_exit=on_node_exit))
+        reactions: list[Action] = self.started[name].named["on_exit"](types.SimpleNamespace(returncode=code), context)
+        for timer in (reaction for reaction in reactions if isinstance(reaction, TimerAction)):
+            (function,) = timer.named["actions"]
+            (self.started[name],) = function.named["function"](context)
+        return reactions
 
 
 @pytest.fixture
-def clock(actions: Any, monkeypatch: pytest.MonkeyPatch) -> SteadyClock:
-    clock = SteadyClock()
-    monkeypatch.setattr(actions, "time", clock)
-    return clock
+def launch(actions: Any, tmp_path: pathlib.Path) -> Callable[[str], Launch]:
+    return lambda on_node_exit: Launch(actions, tmp_path, on_node_exit=on_node_exit)
 
 
-def test_a_node_is_started_anew_as_often_as_the_supervisor_does_it(actions: Any, clock: SteadyClock) -> None:
-    process = start(actions, "robot_node", on_node_exit="respawn")
-    assert (process.action.named["respawn"], process.action.named["respawn_delay"]) == (True, respawns.RESPAWN_DELAY)
-    for _ in range(respawns.MAX_RESPAWNS):
-        assert isinstance(process.end(1), LogInfo)
-        clock.now += 1.0
-    with pytest.raises(actions.RunFailed) as caught:
-        process.end(1)
-    assert str(caught.value) == (
-        "robot_node ended with exit code 1; it was started anew 8 times in a row, and that does not help"
-    )
-
-
-def test_a_node_that_ran_well_in_between_is_counted_from_the_beginning(actions: Any, clock: SteadyClock) -> None:
-    process = start(actions, "robot_node", on_node_exit="respawn")
-    for _ in range(respawns.MAX_RESPAWNS + 2):
-        assert isinstance(process.end(-9), LogInfo)
-        clock.now += respawns.RESPAWNED_WELL
-
-
-def test_waiting_has_no_limit_and_starts_nothing(actions: Any) -> None:
-    process = start(actions, "robot_node", on_node_exit="wait")
-    assert not process.action.named["respawn"]
-    assert all(isinstance(process.end(1), LogInfo) for _ in range(respawns.MAX_RESPAWNS + 2))
+def failure(actions: Any, launch: Launch, name: str, code: int) -> str:
+    """Returns the text of the exception by which `launch` is told that the run has failed."""
+    with pytest.raises(sys.modules[actions.NodeActions.__module__].RunFailed) as caught:
+        launch.end(name, code)
+    return str(caught.value)
 
 
 @pytest.mark.parametrize("on_node_exit", ["stop", "wait", "respawn"])
-def test_a_node_that_the_run_does_not_need_never_ends_it(actions: Any, on_node_exit: str) -> None:
-    node = dataclasses.replace(ROBOT_NODE, name="recorder_node", is_needed=False)
-    process = Process(actions.node_action(node, GRAPH, on_node_exit=on_node_exit))
-    assert process.action.named["respawn"]
-    assert all(isinstance(process.end(-9), LogInfo) for _ in range(respawns.MAX_RESPAWNS + 2))
-    with pytest.raises(actions.RunFailed):
-        process.end(CONFIGURATION_ERROR)
+def test_a_viewer_that_always_fails_is_left_off_and_the_run_goes_on(
+    launch: Callable[[str], Launch], on_node_exit: str
+) -> None:
+    launched = launch(on_node_exit)
+    told = [launched.end("view_node", 1) for _ in range(respawns.MAX_RESPAWNS)]
+    assert [timer.named["period"] for _, timer in told][:3] == [1.0, 2.0, 4.0]
+    assert told[0][0].named["msg"] == "view_node ended with exit code 1; it is started anew in 1 s (1 of 8)"
+    (line,) = launched.end("view_node", 1)
+    assert line.named["msg"] == (
+        "view_node ended with exit code 1; it was started anew 8 times in a row, and that does not help; the run goes "
+        "on without view_node"
+    )
+
+
+@pytest.mark.parametrize("on_node_exit", ["stop", "wait", "respawn"])
+def test_a_viewer_that_refuses_its_configuration_ends_no_run(
+    launch: Callable[[str], Launch], on_node_exit: str
+) -> None:
+    (line,) = launch(on_node_exit).end("view_node", CONFIGURATION_ERROR)
+    assert isinstance(line, LogInfo) and "goes on without view_node" in line.named["msg"]
+
+
+def test_launch_itself_starts_nothing_anew(launch: Callable[[str], Launch]) -> None:
+    assert "respawn" not in launch("respawn").started["robot_node"].named
+
+
+def test_a_trainer_that_is_started_anew_goes_on_from_its_newest_checkpoint(launch: Callable[[str], Launch]) -> None:
+    launched = launch("respawn")
+    assert launched.started["trainer_node"].named["parameters"] == ["params.yaml", {"use_sim_time": False}]
+    launched.end("trainer_node", -9)
+    anew = launched.started["trainer_node"].named["parameters"]
+    assert anew == ["params.yaml", {"use_sim_time": False, "run.resume": True}]
+
+
+def test_a_node_that_said_that_it_is_up_long_ago_is_counted_from_the_beginning(
+    launch: Callable[[str], Launch], tmp_path: pathlib.Path
+) -> None:
+    launched, up = launch("respawn"), tmp_path / "logs" / "robot_node.up"
+    for _ in range(respawns.MAX_RESPAWNS + 2):
+        environment = launched.started["robot_node"].named["additional_env"]
+        assert environment[readiness.VARIABLE] == str(up) and not up.exists()
+        up.touch()
+        os.utime(up, (0.0, time.time() - respawns.SETTLED))
+        assert launched.end("robot_node", -9)[0].named["msg"].endswith("(1 of 8)")
+
+
+def test_a_node_ends_with_launch_and_keeps_what_the_user_has_set(
+    actions: Any, tmp_path: pathlib.Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.delenv("OMP", raising=False)
+    environment = Launch(actions, tmp_path, on_node_exit="stop").started["robot_node"].named["additional_env"]
+    assert (environment[supervised.VARIABLE], environment["OMP"]) == (str(os.getpid()), "1")
+    monkeypatch.setenv("OMP", "4")
+    assert "OMP" not in Launch(actions, tmp_path, on_node_exit="stop").started["robot_node"].named["additional_env"]
 
 
 @pytest.mark.parametrize(
     ("name", "on_node_exit", "code", "reason"),
     [
-        ("trainer_node", "respawn", 3, "trainer_node is done, but it trained from fresh weights that nobody asked for"),
-        (
-            "trainer_node",
-            "respawn",
-            1,
-            "trainer_node ended with exit code 1; start the graph again with",
-        ),
+        ("trainer_node", "respawn", 3, "trainer_node is done; the run has ended, but it was trained from fresh"),
         ("robot_node", "stop", 1, "robot_node ended with exit code 1"),
         ("robot_node", "stop", -9, "robot_node was killed by signal 9"),
         ("robot_node", "respawn", CONFIGURATION_ERROR, "robot_node ended with exit code 2"),
@@ -114,34 +146,30 @@ def test_a_node_that_the_run_does_not_need_never_ends_it(actions: Any, on_node_e
     ],
 )
 def test_what_ends_the_graph_with_exit_code_1(
-    actions: Any, name: str, on_node_exit: str, code: int, reason: str
+    actions: Any, launch: Callable[[str], Launch], name: str, on_node_exit: str, code: int, reason: str
 ) -> None:
     """`launch` exits with 1 only where an exception reaches it."""
-    process = start(actions, name, on_node_exit=on_node_exit)
-    with pytest.raises(actions.RunFailed) as caught:
-        process.end(code)
-    assert str(caught.value).startswith(reason)
+    assert failure(actions, launch(on_node_exit), name, code).startswith(reason)
 
 
-def test_the_end_of_the_run_ends_the_graph_with_exit_code_0(actions: Any) -> None:
-    reaction = start(actions, "trainer_node", on_node_exit="respawn").end(0)
+def test_a_needed_node_that_always_fails_ends_the_run(actions: Any, launch: Callable[[str], Launch]) -> None:
+    launched = launch("respawn")
+    for _ in range(respawns.MAX_RESPAWNS):
+        launched.end("robot_node", 1)
+    assert failure(actions, launched, "robot_node", 1) == (
+        "robot_node ended with exit code 1; it was started anew 8 times in a row, and that does not help"
+    )
+
+
+def test_the_end_of_the_run_ends_the_graph_with_exit_code_0(launch: Callable[[str], Launch]) -> None:
+    (reaction,) = launch("respawn").end("trainer_node", 0)
     assert isinstance(reaction, Shutdown)
     assert reaction.named["reason"] == "trainer_node is done; the run has ended"
 
 
 @pytest.mark.parametrize("code", [0, 1, -9])
-def test_a_node_that_ends_while_all_are_stopped_is_no_news(actions: Any, code: int) -> None:
-    assert start(actions, "robot_node", on_node_exit="stop").reactions(code, is_shutdown=True) == []
-
-
-def test_a_node_that_ends_the_run_is_started_anew_where_it_needs_no_other_arguments(actions: Any) -> None:
-    """deployment_node goes on from the folder of its run by itself."""
-    node = dataclasses.replace(ROBOT_NODE, name="deployment_node")
-    graph = dataclasses.replace(GRAPH, nodes=(node,), ends_with="deployment_node")
-    process = Process(actions.node_action(node, graph, on_node_exit="respawn"))
-    assert process.action.named["respawn"]
-    assert isinstance(process.end(-9), LogInfo)
-    assert process.end(0).named["reason"] == "deployment_node is done; the run has ended"
+def test_a_node_that_ends_while_all_are_stopped_is_no_news(launch: Callable[[str], Launch], code: int) -> None:
+    assert launch("stop").end("robot_node", code, is_shutdown=True) == []
 
 
 def test_a_domain_that_is_no_number_is_refused_by_a_sentence(
@@ -178,6 +206,7 @@ def test_every_setting_is_an_argument_of_a_training(
     ("given", "text"),
     [
         ({"wandb": "maybe"}, "wandb must be true or false, got maybe"),
+        ({"record": "yes"}, "record must be true or false, got yes; write record:=true or record:=false"),
         ({"gamma": "3"}, "gamma must be within 0.0..1.0, got 3.0"),
         ({"gamma": "much"}, "--gamma must be a number, got 'much'"),
         ({"sim": "mujoco", "simulator": "kinematic"}, "sim and simulator are two names of one argument"),
@@ -190,6 +219,15 @@ def test_a_wrong_argument_of_a_training_is_an_error_in_one_line(
     places = {"run_dir": str(tmp_path), "checkpoint_root": str(tmp_path), "discovery": "localhost"}
     with pytest.raises(ValueError, match=re.escape(text)):
         actions.start_graph(Given({**places, **given}), training(monkeypatch).configure)
+
+
+@pytest.mark.parametrize(
+    ("text", "is_true"), [("true", True), ("True", True), ("1", True), ("false", False), ("FALSE", False), ("0", False)]
+)
+def test_what_is_true_or_false_may_be_written_as_launch_takes_it(text: str, is_true: bool) -> None:
+    given = Given({"record": text, "resume": text, "run.autostart": text})
+    assert given.is_true("record") is is_true
+    assert given.flags() == (["--resume", "--run.autostart"] if is_true else ["--no_resume", "--run.no_autostart"])
 
 
 @pytest.mark.parametrize(
@@ -214,10 +252,11 @@ def test_arguments_of_a_launch_file_that_includes_this_one_are_left_alone() -> N
 
 
 def test_namespace_and_log_level_reach_every_node(actions: Any, tmp_path: pathlib.Path) -> None:
-    graph = dataclasses.replace(GRAPH, namespace="/cell_1", log_level="debug")
-    (action,) = [actions.node_action(node, graph, on_node_exit="stop") for node in graph.nodes[:1]]
+    graph = dataclasses.replace(GRAPH, run_dir=tmp_path, namespace="/cell_1", log_level="debug")
+    action = actions.NodeActions(graph, on_node_exit="stop").start(ROBOT_NODE)
     assert (action.named["namespace"], action.named["ros_arguments"]) == ("/cell_1", ["--log-level", "debug"])
-    plain = actions.node_action(GRAPH.nodes[0], GRAPH, on_node_exit="stop")
+    graph = dataclasses.replace(GRAPH, run_dir=tmp_path)
+    plain = actions.NodeActions(graph, on_node_exit="stop").start(ROBOT_NODE)
     assert (plain.named["namespace"], plain.named["ros_arguments"]) == (None, [])
 
 

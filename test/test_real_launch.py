@@ -16,6 +16,7 @@ import sys
 import time
 from collections.abc import Iterator
 
+import psutil
 import pytest
 
 from chunk_ppo_ros.config import PRESETS
@@ -56,6 +57,14 @@ class Launched:
     def ended(self, *, timeout: float = PATIENCE) -> int:
         """Returns the exit code when the process has ended."""
         return self.process.wait(timeout)
+
+    def until_no_node_runs(self) -> None:
+        """Waits for the end of all processes that were started."""
+        ids = [int(number) for number in re.findall(r"process started with pid \[(\d+)\]", self.text)]
+        end = time.monotonic() + PATIENCE
+        while left := [id for id in ids if psutil.pid_exists(id)]:
+            assert time.monotonic() < end, f"{left} must end:\n{self.text}"
+            time.sleep(0.1)
 
 
 class Prefix:
@@ -155,6 +164,58 @@ def test_a_killed_trainer_ends_the_run_with_exit_code_1_and_the_reason(prefix: P
     assert run.ended() == 1, run.text
     assert "trainer_node was killed by signal 9" in run.text
     assert len(re.findall("process has finished cleanly", run.text)) == 4
+
+
+def test_ctrl_c_in_a_terminal_reaches_all_processes_and_ends_them_cleanly(prefix: Prefix) -> None:
+    run = prefix.launch("ctrl_c", "total_timesteps:=100000", "record:=true")
+    run.until("episode 1 ENDED")
+    os.killpg(run.process.pid, signal.SIGINT)
+    assert run.ended() == 0, run.text
+    assert len(re.findall("process has finished cleanly", run.text)) == 6
+    assert "Traceback" not in run.text
+
+
+@pytest.mark.skipif(sys.platform != "linux", reason="a parent's death is told by Linux only")
+@pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGHUP, signal.SIGKILL])
+def test_no_node_outlives_launch(prefix: Prefix, number: signal.Signals) -> None:
+    """`launch` ends none of its processes at these signals."""
+    run = prefix.launch(f"ended_by_{number}", "total_timesteps:=100000", "record:=true")
+    run.until("episode 2 ENDED")
+    run.process.send_signal(number)
+    assert run.ended() in (1, -number)
+    run.until_no_node_runs()
+    bag = prefix.folder / "runs" / f"ended_by_{number}" / "bag"
+    assert list(bag.glob("*/metadata.yaml")), "recorder_node must have closed its bag"
+
+
+def test_a_trainer_that_is_started_anew_goes_on_with_its_run(prefix: Prefix) -> None:
+    run = prefix.launch("anew", "total_timesteps:=100000", "on_node_exit:=respawn")
+    number = int(run.until(r"\[trainer_node-\d+\]: process started with pid \[(\d+)\]")[1])
+    run.until("episode 3 ENDED")
+    os.kill(number, signal.SIGKILL)
+    run.until(r"trainer_node was killed by signal 9; it is started anew in 1 s \(1 of 8\)")
+    run.until("run anew-.* (goes on|continues|is resumed)")
+    run.process.send_signal(signal.SIGINT)
+    assert run.ended() == 0, run.text
+
+
+@pytest.mark.parametrize(
+    ("code", "texts"),
+    [
+        (1, (r"it is started anew in 1 s \(1 of 8\)", r"it is started anew in 2 s \(2 of 8\)")),
+        (2, ("a refused configuration stays refused, so that the run goes on without view_node",)),
+    ],
+)
+def test_a_viewer_that_fails_ends_no_run(prefix: Prefix, code: int, texts: tuple[str, ...]) -> None:
+    script = prefix.folder / "lib" / "chunk_ppo_ros" / "view_node"
+    script.write_text(f"#!/bin/sh\nexit {code}\n")
+    run = prefix.launch(f"viewer_{code}", "total_timesteps:=100000", "live_view:=True")
+    for text in texts:
+        run.until(f"view_node ended with exit code {code}; {text}")
+    run.until("episode 2 ENDED")
+    run.process.send_signal(signal.SIGINT)
+    assert run.ended() == 0, run.text
+    assert "nodes with the name" not in run.text
 
 
 @pytest.mark.parametrize(

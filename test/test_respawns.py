@@ -3,11 +3,15 @@
 from __future__ import annotations
 
 import os
+import pathlib
 import subprocess
 import sys
+import time
 
-from chunk_ppo_ros.runtime.readiness import VARIABLE, UpPipe, tell_up
-from chunk_ppo_ros.runtime.respawns import (
+import pytest
+
+from chunk_ppo_ros.runtime.restarts.readiness import VARIABLE, UpFile, tell_up
+from chunk_ppo_ros.runtime.restarts.respawns import (
     MAX_RESPAWN_DELAY,
     MAX_RESPAWNS,
     RESPAWN_DELAY,
@@ -20,10 +24,7 @@ from chunk_ppo_ros.runtime.respawns import (
 def live(count: RespawnCount, *, start: float, up: float | None = None, end: float) -> tuple[int, float] | None:
     """Returns the number and the delay of the next start of a node that is started, up and ended at these times, s."""
     count.note_start(start)
-    if up is not None:
-        count.note_up(up)
-        count.note_up(end)  # It says so once, and the supervisor looks often.
-    respawn = count.on_end(end)
+    respawn = count.on_end(end, up_for=None if up is None else end - up)
     return None if respawn is None else (respawn.number, respawn.delay)
 
 
@@ -69,27 +70,36 @@ def test_being_up_before_an_end_does_not_count_for_the_next_start() -> None:
     assert live(count, start=90.0, end=91.0) == (2, 2 * RESPAWN_DELAY)
 
 
-def test_a_process_says_once_that_it_is_up() -> None:
-    pipe = UpPipe()
-    program = "from chunk_ppo_ros.runtime.readiness import tell_up; input(); tell_up(); tell_up(); input()"
-    environment = {**os.environ, **pipe.environment}
+def test_a_process_says_once_that_it_is_up(tmp_path: pathlib.Path) -> None:
+    (tmp_path / "node.up").touch()  # An earlier process has left it.
+    up = UpFile(tmp_path / "node.up")
+    program = (
+        "from chunk_ppo_ros.runtime.restarts.readiness import tell_up; input(); tell_up(); input(); tell_up(); input()"
+    )
+    environment = {**os.environ, **up.environment}
     with subprocess.Popen(
-        [sys.executable, "-c", program], stdin=subprocess.PIPE, text=True, env=environment, pass_fds=(pipe.writer,)
+        [sys.executable, "-c", program], stdin=subprocess.PIPE, text=True, env=environment
     ) as process:
-        pipe.close_writer()
-        assert not pipe.is_up()
+        assert up.up_for() is None
+        assert process.stdin is not None
+        process.stdin.write("\n")
+        process.stdin.flush()
+        deadline = time.monotonic() + 60.0
+        while up.up_for() is None:
+            assert time.monotonic() < deadline
+            time.sleep(0.01)
+        os.utime(tmp_path / "node.up", (0.0, 0.0))
         process.communicate("\n\n", timeout=60)
     assert process.returncode == 0
-    pipe.close()
-    assert pipe.is_up()
+    assert (up.up_for() or 0.0) > 1e9  # The second call has not touched the file.
+    up.remove()
+    assert up.up_for() is None and not list(tmp_path.iterdir())
 
 
-def test_a_process_that_ends_before_was_not_up() -> None:
-    pipe = UpPipe()
-    pipe.close_writer()
-    assert not pipe.is_up()
-    pipe.close()
-    assert not pipe.is_up()
+def test_a_node_on_a_disk_that_takes_no_file_goes_on(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv(VARIABLE, "/proc/no such folder/node.up")
+    tell_up()
+    assert VARIABLE not in os.environ
 
 
 def test_nobody_is_told_where_nobody_waits() -> None:

@@ -3,15 +3,18 @@
 from __future__ import annotations
 
 import os
+import pathlib
 import signal
 import subprocess
 import sys
 import textwrap
 import time
 
+import psutil
 import pytest
 
-from chunk_ppo_ros.runtime.readiness import UpPipe
+from chunk_ppo_ros.runtime import supervised
+from chunk_ppo_ros.runtime.restarts.readiness import UpFile
 
 pytestmark = pytest.mark.graph
 
@@ -61,8 +64,8 @@ runner.run_node(Probe, close_timeout=0.6, **settings)
 """
 
 
-def start(*parameters: str, up: UpPipe | None = None) -> subprocess.Popen[str]:
-    """Starts the node, whose process inherits the pipe `up`."""
+def start(*parameters: str, **variables: str) -> subprocess.Popen[str]:
+    """Starts the node with further variables of its environment."""
     arguments = [part for parameter in parameters for part in ("-p", parameter)]
     return subprocess.Popen(
         [sys.executable, "-c", textwrap.dedent(PROGRAM), *(["--ros-args", *arguments] if arguments else [])],
@@ -73,9 +76,8 @@ def start(*parameters: str, up: UpPipe | None = None) -> subprocess.Popen[str]:
             **os.environ,
             "ROS_AUTOMATIC_DISCOVERY_RANGE": "LOCALHOST",
             "ROS_DOMAIN_ID": "33",
-            **(up.environment if up is not None else {}),
+            **variables,
         },
-        pass_fds=(up.writer,) if up is not None else (),
     )
 
 
@@ -141,16 +143,63 @@ def test_a_node_needs_no_arguments() -> None:
 
 
 @pytest.mark.parametrize(("mode", "is_up"), [("idle", True), ("refused_while_working", False), ("loading", False)])
-def test_the_supervisor_learns_that_a_node_is_up_when_it_spins_and_is_ready(mode: str, is_up: bool) -> None:
-    pipe = UpPipe()
-    process = start(f"mode:={mode}", up=pipe)
-    pipe.close_writer()
+def test_the_supervisor_learns_that_a_node_is_up_when_it_spins_and_is_ready(
+    mode: str, is_up: bool, tmp_path: pathlib.Path
+) -> None:
+    up = UpFile(tmp_path / "probe.up")
+    process = start(f"mode:={mode}", **up.environment)
     wait_until_up(process)
     time.sleep(0.5)
     process.send_signal(signal.SIGINT)
     process.communicate(timeout=60)
-    assert pipe.is_up() == is_up
-    pipe.close()
+    assert (up.up_for() is not None) == is_up
+
+
+LAUNCH = """
+import os, subprocess, sys, time
+environment = {**os.environ, sys.argv[1]: str(os.getpid())}
+print(subprocess.Popen([sys.executable, "-c", sys.argv[2]], env=environment, stdout=2).pid, flush=True)
+time.sleep(600)
+"""
+
+
+@pytest.mark.skipif(sys.platform != "linux", reason="a parent's death is told by Linux only")
+def test_a_node_ends_cleanly_when_the_launch_that_started_it_is_killed(tmp_path: pathlib.Path) -> None:
+    """What follows is that of `ros2 launch` at SIGTERM, SIGKILL and the end of its terminal."""
+    with (tmp_path / "log").open("w+") as log:
+        program = textwrap.dedent(PROGRAM)
+        arguments = [sys.executable, "-c", LAUNCH, supervised.VARIABLE, program]
+        environment = {**os.environ, "ROS_AUTOMATIC_DISCOVERY_RANGE": "LOCALHOST", "ROS_DOMAIN_ID": "33"}
+        launch = subprocess.Popen(arguments, stdout=subprocess.PIPE, stderr=log, text=True, env=environment)
+        assert launch.stdout is not None
+        node = int(launch.stdout.readline())
+        deadline = time.monotonic() + 120.0
+        while "up\n" not in (tmp_path / "log").read_text():
+            assert time.monotonic() < deadline
+            time.sleep(0.05)
+        launch.kill()
+        launch.communicate()
+        while psutil.pid_exists(node) and psutil.Process(node).status() != psutil.STATUS_ZOMBIE:
+            assert time.monotonic() < deadline
+            time.sleep(0.05)
+        assert (tmp_path / "log").read_text() == "up\nclosed\n"
+
+
+@pytest.mark.parametrize(("ignored", "ends"), [(False, True), (True, False)])
+def test_the_end_of_its_terminal_ends_a_node_that_nohup_did_not_start(ignored: bool, ends: bool) -> None:
+    before = signal.signal(signal.SIGHUP, signal.SIG_IGN if ignored else signal.SIG_DFL)
+    try:
+        process = start("mode:=idle")
+    finally:
+        signal.signal(signal.SIGHUP, before)
+    wait_until_up(process)
+    process.send_signal(signal.SIGHUP)
+    time.sleep(0.0 if ends else 2.0)
+    assert ends or process.poll() is None
+    if not ends:
+        process.send_signal(signal.SIGTERM)
+    output, errors = process.communicate(timeout=60)
+    assert (process.returncode, output, errors) == (0, "closed\n", "")
 
 
 def test_a_bug_is_not_hidden() -> None:

@@ -23,10 +23,11 @@ import psutil
 import pytest
 
 from chunk_ppo_ros.core.errors import FRESH_UNASKED
-from chunk_ppo_ros.runtime import process, respawns, ros_domain, supervisor
+from chunk_ppo_ros.runtime import process, ros_domain, supervisor
 from chunk_ppo_ros.runtime.console import Console
 from chunk_ppo_ros.runtime.description import Graph, NodeDescription
 from chunk_ppo_ros.runtime.process import Child
+from chunk_ppo_ros.runtime.restarts import respawns
 
 pytestmark = pytest.mark.graph
 
@@ -63,7 +64,8 @@ PROGRAMS = {
     ),
     "progress": "import sys\nsys.stdout.write('\\r1 of 2\\r2 of 2\\n')",
     "useful": (  # This program ends after it was up.
-        "import sys, time\nfrom chunk_ppo_ros.runtime.readiness import tell_up\ntell_up()\nprint('up', flush=True)\n"
+        "import sys, time\nfrom chunk_ppo_ros.runtime.restarts.readiness import tell_up\ntell_up()\n"
+        "print('up', flush=True)\n"
         "time.sleep(0.2)\nsys.exit(3)"
     ),
     "arguments": "import sys\nprint(*sys.argv[1:], flush=True)",
@@ -83,7 +85,7 @@ def make_graph(tmp_path: pathlib.Path, monkeypatch: pytest.MonkeyPatch) -> Calla
     monkeypatch.setenv("PYTHONPATH", f"{folder}{os.pathsep}{pathlib.Path(__file__).parents[1]}")
 
     def make(*programs: str, ends_with: str = "none") -> Graph:
-        resume = ("-p", "resume:=true")
+        resume = {"resume": True}
         nodes = tuple(NodeDescription(name, f"fake_{name}", False, {"OWN": "1"}, resume) for name in programs)
         return Graph(nodes, tmp_path / "params.yaml", tmp_path / "run", ends_with)
 
@@ -524,6 +526,19 @@ def test_two_graphs_get_two_domains() -> None:
         assert {first, second} <= set(ros_domain.DOMAINS)
     with ros_domain.claim_domain(7) as wanted:
         assert wanted == 7
+
+
+def test_one_run_in_lockstep_makes_the_time_of_a_domain() -> None:
+    with ros_domain.claim_domain(231, run="first", makes_time=True):
+        with (
+            pytest.raises(ValueError, match=r"domain 231 must have one run that simulates.*got the run first there"),
+            ros_domain.claim_domain(231, run="second", makes_time=True),
+        ):
+            pass
+        with ros_domain.claim_domain(231, run="robot"), ros_domain.claim_domain(230, run="third", makes_time=True):
+            assert {each.number for each in ros_domain.claimed_domains()} >= {230, 231}
+    with ros_domain.claim_domain(231, run="later", makes_time=True):
+        pass
 
 
 @pytest.mark.parametrize("participant", [0, 3])  # The first nodes of a graph may have ended before the others.

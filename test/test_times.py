@@ -10,7 +10,8 @@ from chunk_ppo_ros.nodes.reward import reward_node
 from chunk_ppo_ros.nodes.robot import control_pace
 from chunk_ppo_ros.nodes.sim import episode_starter, sim_node
 from chunk_ppo_ros.nodes.trainer.versions import update_cycle
-from chunk_ppo_ros.runtime import interrupts, respawns, supervisor
+from chunk_ppo_ros.runtime import interrupts, supervisor
+from chunk_ppo_ros.runtime.restarts import respawns
 
 
 def test_no_process_waits_for_longer_than_half_a_second_before_it_looks() -> None:

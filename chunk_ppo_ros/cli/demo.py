@@ -68,7 +68,8 @@ def demonstrate(config: TrainConfig, *, episodes: int, record: bool) -> int:
 
 
 def _train_over_ros(config: TrainConfig, *, record: bool) -> None:
-    with claim_domain(wanted_domain(None, config), run=config.run.exp_name) as domain_id:
+    wanted = wanted_domain(None, config)
+    with claim_domain(wanted, run=config.run.exp_name, makes_time=config.env.is_lockstep) as domain_id:
         print(f"set ROS_DOMAIN_ID={domain_id} ROS_AUTOMATIC_DISCOVERY_RANGE=LOCALHOST to see the topics", flush=True)
         environment = network_environment(discovery="localhost")
         status = Supervisor(describe(config, record=record), domain_id=domain_id, environment=environment).run()

@@ -40,7 +40,7 @@ class NodeEntry:
         folder: the folder below `nodes/` that holds the module.
         uses_jax: whether the process of the node loads JAX.
         reads_simulated_time: whether the node reads its time from /clock in lockstep.
-        respawn_arguments: ROS arguments that are added when the node is started anew after it ended.
+        respawn_parameters: parameters that are set when the node is started anew after it ended.
         is_needed: whether a run cannot go on without the node.
         is_part: whether a run with this configuration, recorded or not, has the node.
     """
@@ -49,7 +49,7 @@ class NodeEntry:
     folder: str
     uses_jax: bool = False
     reads_simulated_time: bool = True
-    respawn_arguments: tuple[str, ...] = ()
+    respawn_parameters: Mapping[str, bool] = dataclasses.field(default_factory=dict)
     is_needed: bool = True
     is_part: Callable[[TrainConfig, bool], bool] = _always
 
@@ -81,7 +81,7 @@ NODES = (
         "trainer",
         uses_jax=True,
         reads_simulated_time=False,
-        respawn_arguments=("-p", "run.resume:=true"),
+        respawn_parameters={"run.resume": True},
         is_part=lambda config, record: not config.deploy.is_deployment,
     ),
     NodeEntry(
@@ -125,17 +125,16 @@ class NodeDescription:
         module: the module that `python -m` runs.
         use_sim_time: whether the node reads its time from /clock.
         environment: variables that are set for its process, where the user has not set them.
-        respawn_arguments: ROS arguments that are added when the node is started anew.
+        respawn_parameters: parameters that are set when the node is started anew.
         prefix: the program that starts the process, such as `nice`, and its arguments; empty where none does.
-        is_needed: whether a run cannot go on without the node. Another one is started anew where it ends, and the run
-            goes on without it where that does not help.
+        is_needed: whether a run cannot go on without the node; `node_ends.py` says what becomes of the others.
     """
 
     name: str
     module: str
     use_sim_time: bool
     environment: Mapping[str, str]
-    respawn_arguments: tuple[str, ...] = ()
+    respawn_parameters: Mapping[str, bool] = dataclasses.field(default_factory=dict)
     prefix: tuple[str, ...] = ()
     is_needed: bool = True
 
@@ -149,8 +148,7 @@ class Graph:
         parameter_file: the file with the parameters of all nodes.
         run_dir: the folder of the run; logs go to its folder `LOGS`.
         ends_with: the name of the node whose exit with code 0 is the end of the run.
-        checkpoint_folder: the folder of the run's checkpoints. A node that ends before there is one is started anew
-            without its respawn arguments, because there is nothing to go on from. None where that is not known.
+        checkpoint_folder: the folder of the run's checkpoints, or None where that is not known.
         namespace: the namespace of all nodes; empty is none.
         log_level: the least severity that the nodes log; empty is that of ROS.
     """
@@ -173,7 +171,17 @@ class Graph:
         """The ROS arguments that all nodes get, beside their parameters."""
         return (*(("-r", f"__ns:={self.namespace}") if self.namespace else ()), *self.log_arguments)
 
-    @property
-    def has_checkpoint(self) -> bool:
-        """Whether the run has a finished checkpoint, as far as that is known."""
+    def parameters(self, node: NodeDescription, *, anew: bool = False) -> dict[str, bool]:
+        """Returns the parameters of a node that stand beside the parameter file.
+
+        Args:
+            node: a node of this graph.
+            anew: whether it is started anew. Where it ended before the first checkpoint, there is nothing to go on
+                from, so that it begins again.
+        """
+        begins_again = not anew or not self._has_checkpoint()
+        return {"use_sim_time": node.use_sim_time, **({} if begins_again else node.respawn_parameters)}
+
+    def _has_checkpoint(self) -> bool:
+        """Returns whether the run has a finished checkpoint, as far as that is known."""
         return self.checkpoint_folder is None or any(self.checkpoint_folder.glob("step_*/metadata.json"))

@@ -15,8 +15,9 @@ from chunk_ppo_ros.config.parameter_file import load_config_file, write_paramete
 from chunk_ppo_ros.core.errors import SettingError
 from chunk_ppo_ros.core.folders import check_folder
 from chunk_ppo_ros.runtime.description import BEHIND_CONTROL, DEPLOYMENT_FILE, NODES, Graph, NodeDescription
+from chunk_ppo_ros.runtime.restarts.node_ends import ON_NODE_EXIT
 from chunk_ppo_ros.runtime.ros_domain import DDS_DOMAINS, claim_domain
-from chunk_ppo_ros.runtime.supervisor import ON_NODE_EXIT, Supervisor
+from chunk_ppo_ros.runtime.supervisor import Supervisor
 
 DISCOVERY = {"localhost": "LOCALHOST", "static_peers": "LOCALHOST", "subnet": "SUBNET"}
 """The value of ROS_AUTOMATIC_DISCOVERY_RANGE for each discovery, which limits how far nodes look for each other.
@@ -68,7 +69,7 @@ def describe(config: TrainConfig, *, record: bool = False, namespace: str = "", 
             module=entry.module,
             use_sim_time=lockstep and entry.reads_simulated_time,
             environment=entry.environment,
-            respawn_arguments=entry.respawn_arguments,
+            respawn_parameters=entry.respawn_parameters,
             prefix=BEHIND_CONTROL if entry.uses_jax and not lockstep else (),
             is_needed=entry.is_needed,
         )
@@ -186,7 +187,7 @@ def run_graph(parser: argparse.ArgumentParser, given: argparse.Namespace, config
         wanted = wanted_domain(given.domain_id, config)
     except ValueError as error:
         parser.error(str(error))
-    with claim_domain(wanted, run=config.run.exp_name) as domain_id:
+    with claim_domain(wanted, run=config.run.exp_name, makes_time=config.env.is_lockstep) as domain_id:
         print(f"ROS_DOMAIN_ID={domain_id}: set it to look at the topics", flush=True)
         supervisor = Supervisor(
             describe(config, record=given.record, namespace=given.namespace, log_level=given.log_level),

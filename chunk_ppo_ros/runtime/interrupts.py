@@ -11,7 +11,7 @@ import os
 import signal
 import sys
 import threading
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 
 RESEND_DELAY = 0.05
 """The time after which a Ctrl-C that Python dropped is sent again, s."""
@@ -25,6 +25,13 @@ def held() -> Iterator[None]:
         yield
     finally:
         signal.pthread_sigmask(signal.SIG_SETMASK, before)
+
+
+def without_nohup(numbers: Iterable[signal.Signals]) -> tuple[signal.Signals, ...]:
+    """Returns the signals without SIGHUP where this process was started by `nohup`, to go on without its terminal."""
+    return tuple(
+        number for number in numbers if number != signal.SIGHUP or signal.getsignal(number) is not signal.SIG_IGN
+    )
 
 
 def end_quietly() -> None:

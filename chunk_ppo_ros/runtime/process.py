@@ -13,7 +13,7 @@ from collections.abc import Callable, Mapping, Sequence
 
 from chunk_ppo_ros.runtime import interrupts
 from chunk_ppo_ros.runtime.log_file import LogFile
-from chunk_ppo_ros.runtime.readiness import UpPipe
+from chunk_ppo_ros.runtime.restarts.readiness import UpFile
 
 KEPT_LINES = 50
 """The number of last lines of a process that are kept."""
@@ -52,23 +52,16 @@ class Child:
         self._output = output
         self._progress = progress
         self._tail: collections.deque[str] = collections.deque(maxlen=KEPT_LINES)
-        self._up = UpPipe()
-        try:
-            with interrupts.held():
-                self._process = subprocess.Popen(
-                    command,
-                    env={**environment, **self._up.environment},
-                    stdin=subprocess.DEVNULL,
-                    stdout=subprocess.PIPE,
-                    stderr=subprocess.STDOUT,
-                    start_new_session=True,
-                    pass_fds=(self._up.writer,),
-                )
-        except OSError:
-            self._up.close()
-            raise
-        finally:
-            self._up.close_writer()
+        self._up = UpFile(log.with_suffix(".up"))
+        with interrupts.held():
+            self._process = subprocess.Popen(
+                command,
+                env={**environment, **self._up.environment},
+                stdin=subprocess.DEVNULL,
+                stdout=subprocess.PIPE,
+                stderr=subprocess.STDOUT,
+                start_new_session=True,
+            )
         self._reader = threading.Thread(target=self._forward, name=f"{name} log", daemon=True)
         self._reader.start()
 
@@ -78,9 +71,9 @@ class Child:
         return self._process.pid
 
     @property
-    def is_up(self) -> bool:
-        """Whether the process has said that it is up; see `readiness.py`."""
-        return self._up.is_up()
+    def up_for(self) -> float | None:
+        """The time since the process said that it is up, s, or None where it has not; see `readiness.py`."""
+        return self._up.up_for()
 
     def poll(self) -> int | None:
         """Returns the exit code, which is negative for a signal, or None while the process runs."""
@@ -102,7 +95,7 @@ class Child:
         self.send(signal.SIGKILL)
         self._process.wait()
         self._reader.join(timeout=1.0)
-        self._up.close()
+        self._up.remove()
 
     def _forward(self) -> None:
         if self._process.stdout is None:

@@ -46,7 +46,7 @@ class ClaimedDomain:
 
 
 @contextlib.contextmanager
-def claim_domain(wanted: int | None = None, *, run: str = "") -> Iterator[int]:
+def claim_domain(wanted: int | None = None, *, run: str = "", makes_time: bool = False) -> Iterator[int]:
     """Yields a ROS domain that no other graph on this machine uses, and holds it within the context.
 
     A wanted domain is marked as used too, so that `find_domain` knows the graphs of robots as well.
@@ -55,30 +55,53 @@ def claim_domain(wanted: int | None = None, *, run: str = "") -> Iterator[int]:
         wanted: the domain to take even if it is in use. None takes a free one, which is not that of ROS_DOMAIN_ID: a
             robot of the user may begin to use that one later.
         run: the name of the run, which `find_domain` tells.
+        makes_time: whether the run simulates in lockstep, so that it publishes the time of its domain on /clock.
 
     Raises:
-        SettingError: where no domain is free.
+        SettingError: where no domain is free, or another run makes the time of the wanted one.
     """
     if wanted is not None:
-        with _marked(wanted, fcntl.LOCK_SH, run):
+        with _marked(str(wanted), fcntl.LOCK_SH, run), _only_time_of(wanted, run) if makes_time else _NOTHING:
             yield wanted
         return
     for domain in (domain for domain in DOMAINS if str(domain) != os.environ.get("ROS_DOMAIN_ID")):
-        with _marked(domain, fcntl.LOCK_EX, run) as is_mine:
+        with _marked(str(domain), fcntl.LOCK_EX, run) as is_mine:
             if is_mine and _ports_are_free(domain):
-                yield domain
+                with _only_time_of(domain, run) if makes_time else _NOTHING:
+                    yield domain
                 return
     raise SettingError(
         f"a ROS domain of {DOMAINS.start}..{DOMAINS.stop - 1} must be free, got none; name one to share it"
     )
 
 
+_NOTHING: contextlib.AbstractContextManager[None] = contextlib.nullcontext()
+
+
 @contextlib.contextmanager
-def _marked(domain: int, kind: int, run: str) -> Iterator[bool]:
-    """Yields whether the file of a domain is locked in this context. It is not where another graph has the domain."""
+def _only_time_of(domain: int, run: str) -> Iterator[None]:
+    """Lets one run of this machine alone make the time of a domain. A namespace does not move /clock.
+
+    Raises:
+        SettingError: where another run does.
+    """
+    name = f"clock_{domain}"
+    with _marked(name, fcntl.LOCK_EX, run) as is_mine:
+        if not is_mine:
+            raise SettingError(
+                f"the ROS domain {domain} must have one run that simulates in lockstep, because its time is on /clock, "
+                f"got the run {(_folder() / name).read_text(encoding='utf-8')} there; stop that run, or name another "
+                "domain by domain_id"
+            )
+        yield
+
+
+@contextlib.contextmanager
+def _marked(name: str, kind: int, run: str) -> Iterator[bool]:
+    """Yields whether the file of this name is locked in this context. It is not where another graph has locked it."""
     folder = _folder()
     folder.mkdir(exist_ok=True)
-    with (folder / str(domain)).open("a") as file:
+    with (folder / name).open("a") as file:
         try:
             fcntl.flock(file, kind | fcntl.LOCK_NB)
         except BlockingIOError:
@@ -138,18 +161,19 @@ _PARTICIPANTS = 16
 _HELD = contextlib.ExitStack()
 
 
-def hold_domain(wanted: int | None = None, *, run: str = "") -> int:
+def hold_domain(wanted: int | None = None, *, run: str = "", makes_time: bool = False) -> int:
     """Claims a ROS domain until this process ends, and returns it.
 
     Args:
         wanted: the domain to take even if it is in use. None takes a free one.
         run: the name of the run, which `find_domain` tells.
+        makes_time: whether the run simulates in lockstep.
 
     Raises:
-        SettingError: where no domain is free.
+        SettingError: where no domain is free, or another run makes the time of the wanted one.
     """
     atexit.register(_HELD.close)
-    return _HELD.enter_context(claim_domain(wanted, run=run))
+    return _HELD.enter_context(claim_domain(wanted, run=run, makes_time=makes_time))
 
 
 def _ports_are_free(domain: int) -> bool:

@@ -17,14 +17,19 @@ from collections.abc import Callable, Iterator, Mapping
 from types import FrameType
 
 from chunk_ppo_ros.config.flags.program import SHOWS_PROGRESS
-from chunk_ppo_ros.core.errors import CONFIGURATION_ERROR, FRESH_UNASKED
+from chunk_ppo_ros.runtime import interrupts
 from chunk_ppo_ros.runtime.console import Console
 from chunk_ppo_ros.runtime.description import LOGS, Graph, NodeDescription
 from chunk_ppo_ros.runtime.process import Child
-from chunk_ppo_ros.runtime.respawns import RespawnCount
-
-ON_NODE_EXIT = ("stop", "wait", "respawn")
-"""The reactions to a node that ends by itself. `Supervisor` describes them."""
+from chunk_ppo_ros.runtime.restarts.node_ends import (
+    GoesOn,
+    NodeEnds,
+    Reaction,
+    RunFails,
+    RunIsDone,
+    StartsAnew,
+    how_it_ended,
+)
 
 STOP_STEPS = ((0.0, signal.SIGINT), (2.0, signal.SIGTERM), (4.0, signal.SIGKILL))
 """The signals that a stop sends to every node that still runs, each with the seconds since the stop began."""
@@ -32,8 +37,6 @@ STOP_STEPS = ((0.0, signal.SIGINT), (2.0, signal.SIGTERM), (4.0, signal.SIGKILL)
 POLL_PERIOD = 0.05  # s
 
 _TAIL_LINES = 15
-_IN_SPITE = {0: "", FRESH_UNASKED: f", but it was trained from fresh weights that nobody asked for ({FRESH_UNASKED})"}
-"""What else is said at the end of a run, by the exit code of the node that ends it."""
 
 
 @dataclasses.dataclass(frozen=True)
@@ -51,11 +54,8 @@ class Supervisor:
         graph: the nodes.
         run_dir: the folder of the logs `<run_dir>/logs/<node>.log`. None takes the graph's own folder.
         domain_id: the ROS domain of all nodes.
-        on_node_exit: the reaction to a node that ends by itself. 'stop' stops all nodes. 'wait' leaves the others
-            waiting. 'respawn' starts the node anew, up to MAX_RESPAWNS times in a row where it ends soon after each
-            start (`respawns.py`); trainer_node then continues from its newest checkpoint. A refused configuration stops
-            all nodes in every case. A node that the run does not need, such as recorder_node, is started anew in every
-            other case, and the run goes on without it where that does not help.
+        on_node_exit: the reaction to a node that ends by itself, one of ON_NODE_EXIT (`node_ends.py`). trainer_node
+            that is started anew continues from its newest checkpoint.
         environment: further variables for all nodes.
         output: a function that takes each line of the nodes, with the node's name before it, and each line of the
             supervisor. None writes them to standard output.
@@ -71,13 +71,9 @@ class Supervisor:
         environment: Mapping[str, str] | None = None,
         output: Callable[[str], None] | None = None,
     ) -> None:
-        if on_node_exit not in ON_NODE_EXIT:
-            raise ValueError(
-                f"on_node_exit must be one of {', '.join(ON_NODE_EXIT)}, got '{on_node_exit}'; name one of them"
-            )
+        self._ends = NodeEnds(graph, on_node_exit)
         self._graph = graph
         self._logs = (run_dir or graph.run_dir) / LOGS
-        self._on_node_exit = on_node_exit
         console = Console(sys.stdout)
         self._output = output or console.line
         self._progress = console.progress if output is None else _ignore
@@ -91,8 +87,6 @@ class Supervisor:
             "ROS_DOMAIN_ID": str(domain_id),
         }
         self._children: dict[str, Child] = {}
-        self._respawns = {node.name: RespawnCount() for node in graph.nodes}
-        self._not_needed = {node.name for node in graph.nodes if not node.is_needed}
         self._due: dict[str, float] = {}
         self._asked: _End | None = None
 
@@ -130,11 +124,11 @@ class Supervisor:
 
     def _start(self, node: NodeDescription, *, anew: bool = False) -> None:
         arguments = ["--ros-args", "--params-file", str(self._graph.parameter_file)]
-        arguments += ["-p", f"use_sim_time:={'true' if node.use_sim_time else 'false'}"]
+        for parameter, value in self._graph.parameters(node, anew=anew).items():
+            arguments += ["-p", f"{parameter}:={str(value).lower()}"]
         arguments += self._graph.ros_arguments
-        arguments += node.respawn_arguments if anew and self._graph.has_checkpoint else ()
         module = [sys.executable, "-m", "chunk_ppo_ros.runtime.supervised", str(os.getpid()), node.module]
-        self._respawns[node.name].note_start(time.monotonic())
+        self._ends.note_start(node.name, time.monotonic())
         self._children[node.name] = Child(
             node.name,
             [*node.prefix, *module, *arguments],
@@ -152,15 +146,13 @@ class Supervisor:
                 return end
         for name, child in list(self._children.items()):
             code = child.poll()
-            if child.is_up:
-                self._respawns[name].note_up(now)
             if code is None:
                 continue
             del self._children[name]
+            reaction = self._ends.on_end(name, code, now, up_for=child.up_for)
             child.close()
-            if name == self._graph.ends_with and code in (0, FRESH_UNASKED):
-                return _End(code, f"{name} is done; the run has ended{_IN_SPITE[code]}")
-            end = self._on_death(name, code, child, now)
+            tail = "\n".join(f"    {line}" for line in child.tail(_TAIL_LINES)) or "    (nothing)"
+            end = self._react(name, f"{how_it_ended(name, code)}; its last lines:\n{tail}", reaction, now)
             if end is not None:
                 return end
         return None
@@ -170,44 +162,28 @@ class Supervisor:
         try:
             self._start(next(node for node in self._graph.nodes if node.name == name), anew=True)
         except OSError as error:
-            text = f"{name} cannot be started: {error}"
-            if name not in self._not_needed:
-                return self._respawn(name, text, now)
-            self._go_on_without(name, text, now)
+            return self._react(name, f"{name} cannot be started: {error}", self._ends.on_failed_start(name, now), now)
         return None
 
-    def _on_death(self, name: str, code: int, child: Child, now: float) -> _End | None:
-        how = f"was killed by signal {-code}" if code < 0 else f"ended with exit code {code}"
-        tail = "\n".join(f"    {line}" for line in child.tail(_TAIL_LINES)) or "    (nothing)"
-        text = f"{name} {how}; its last lines:\n{tail}"
-        if name in self._not_needed and code != CONFIGURATION_ERROR:
-            self._go_on_without(name, text, now)
-            return None
-        if self._on_node_exit == "stop" or code == CONFIGURATION_ERROR:
-            return _End(1, text)
-        if self._on_node_exit == "wait":
-            if not self._children:
-                return _End(1, text)
-            self._output(f"{text}\nthe others wait; start it by hand, or stop with Ctrl-C")
-            return None
-        return self._respawn(name, text, now)
+    def _react(self, name: str, text: str, reaction: Reaction, now: float) -> _End | None:
+        """Does what follows where a node has ended. Returns the end of the graph where that follows.
 
-    def _go_on_without(self, name: str, text: str, now: float) -> None:
-        """Lets a node be started anew that the run does not need. The run goes on in any case."""
-        end = self._respawn(name, text, now)
-        if end is not None:
-            self._output(f"{end.message}; the run goes on without {name}")
-
-    def _respawn(self, name: str, text: str, now: float) -> _End | None:
-        """Lets a node be started anew after a while. Returns the end of the graph where that has not helped."""
-        count = self._respawns[name]
-        respawn = count.on_end(now)
-        if respawn is None:
-            times = f"{count.max_respawns} times in a row"
-            return _End(1, f"{text}\nit was started anew {times}, and that does not help")
-        self._due[name] = now + respawn.delay
-        number = f"{respawn.number} of {count.max_respawns}"
-        self._output(f"{text}\nit is started anew in {respawn.delay:g} s ({number})")
+        Args:
+            name: the node.
+            text: how it ended.
+            reaction: what follows.
+            now: when it ended, s of steady time.
+        """
+        match reaction:
+            case RunIsDone(code, line):
+                return _End(code, line)
+            case RunFails(why):
+                return _End(1, "\n".join(filter(None, [text, why])))
+            case StartsAnew(delay, what):
+                self._due[name] = now + delay
+                self._output(f"{text}\n{what}")
+            case GoesOn(what):
+                self._output(f"{text}\n{what}")
         return None
 
     def _stop_all(self) -> None:
@@ -226,11 +202,14 @@ class Supervisor:
 
     @contextlib.contextmanager
     def _signals(self) -> Iterator[None]:
-        """Makes SIGINT, SIGTERM and SIGHUP stop the graph within the context, if this is the main thread."""
+        """Makes SIGINT, SIGTERM and SIGHUP stop the graph within the context, if this is the main thread.
+
+        SIGHUP does nothing where `nohup` started the supervisor.
+        """
         if threading.current_thread() is not threading.main_thread():
             yield
             return
-        numbers = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)
+        numbers = interrupts.without_nohup((signal.SIGINT, signal.SIGTERM, signal.SIGHUP))
         before = {number: signal.signal(number, self._on_signal) for number in numbers}
         try:
             yield

@@ -12,6 +12,7 @@ from contextlib import contextmanager
 from typing import Any
 
 LAUNCH = pathlib.Path(__file__).parents[2] / "launch"
+NODE_ACTIONS = "chunk_ppo_ros.nodes.launching.node_actions"
 GRAPH_ACTIONS = "chunk_ppo_ros.nodes.launching.graph_actions"
 
 
@@ -34,6 +35,14 @@ class LogInfo(Action):
     """The action that logs a line."""
 
 
+class OpaqueFunction(Action):
+    """The action that is made by a function when it is its turn."""
+
+
+class TimerAction(Action):
+    """The action that lets others wait."""
+
+
 STUBS = {
     "ament_index_python": {},
     "ament_index_python.packages": {
@@ -44,9 +53,10 @@ STUBS = {
     "launch.actions": {
         "DeclareLaunchArgument": DeclareLaunchArgument,
         "LogInfo": LogInfo,
-        "OpaqueFunction": Action,
+        "OpaqueFunction": OpaqueFunction,
         "SetEnvironmentVariable": Action,
         "Shutdown": Shutdown,
+        "TimerAction": TimerAction,
     },
     "launch.events": {},
     "launch.events.process": {"ProcessExited": Action},
@@ -59,7 +69,7 @@ STUBS = {
 @contextmanager
 def stubbed_launch() -> Iterator[Any]:
     """Puts the stubs in the place of `launch`, and gives the module that makes the actions of both launch files."""
-    before = {name: sys.modules.pop(name, None) for name in (*STUBS, GRAPH_ACTIONS)}
+    before = {name: sys.modules.pop(name, None) for name in (*STUBS, NODE_ACTIONS, GRAPH_ACTIONS)}
     for name, attributes in STUBS.items():
         module = types.ModuleType(name)
         vars(module).update(attributes)

@@ -1,7 +1,7 @@
 """Starts a node's process, spins the node, and ends the process cleanly.
 
-A SIGINT or SIGTERM ends it within a second with exit code 0 and no traceback. A configuration error gives one line on
-stderr and exit code 2.
+A SIGINT, a SIGTERM or the end of its terminal ends it within a second with exit code 0 and no traceback. A
+configuration error gives one line on stderr and exit code 2.
 """
 
 from __future__ import annotations
@@ -23,10 +23,12 @@ from rclpy.signals import SignalHandlerOptions
 
 from chunk_ppo_ros.core.errors import CONFIGURATION_ERROR, RUNTIME_ERROR, UserError
 from chunk_ppo_ros.nodes.common.executors import make_step_executor
-from chunk_ppo_ros.runtime.readiness import tell_up
+from chunk_ppo_ros.runtime import interrupts
+from chunk_ppo_ros.runtime.restarts.readiness import tell_up
+from chunk_ppo_ros.runtime.supervised import end_with_launch
 
-STOP_SIGNALS = (signal.SIGINT, signal.SIGTERM)
-"""The signals that end a node."""
+STOP_SIGNALS = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)
+"""The signals that end a node. SIGHUP comes when its terminal closes, and does nothing where `nohup` started it."""
 SPIN_PERIOD = 0.1
 """The seconds after which a waiting executor looks for a signal, because a signal does not interrupt a wait in ROS."""
 
@@ -62,7 +64,7 @@ class _Signals:
         sender.setblocking(False)
         signal.set_wakeup_fd(sender.fileno(), warn_on_full_buffer=False)
         self._sender = sender  # The descriptor stays open as long as this object exists.
-        for number in STOP_SIGNALS:
+        for number in interrupts.without_nohup(STOP_SIGNALS):
             signal.signal(number, self._handle)
         threading.Thread(target=self._watch, name="stop-watch", daemon=True).start()
 
@@ -107,6 +109,7 @@ def run_node(
     command_line = [sys.argv[0], *(sys.argv[1:] if args is None else args)]
     node, executor, code = None, None, 0
     try:
+        end_with_launch()
         rclpy.init(args=command_line, signal_handler_options=SignalHandlerOptions.NO)
         node = _construct(factory)
         executor = make_executor()

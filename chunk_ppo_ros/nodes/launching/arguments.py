@@ -17,7 +17,8 @@ from chunk_ppo_ros.config import TrainConfig, flags
 from chunk_ppo_ros.core.errors import SettingError
 from chunk_ppo_ros.runtime import graph as graph_lib
 
-BOOLS = ("true", "false")
+BOOLS = {"true": True, "1": True, "false": False, "0": False}
+"""What an argument that is true or false may be, in any case, as the conditions of `launch` take it too."""
 OF_LAUNCH = ("launch-prefix", "launch-prefix-filter")
 """The arguments that `ros2 launch` makes of its own flags."""
 
@@ -30,7 +31,8 @@ class Argument:
         name: its name.
         default: its value where none is given.
         text: what it means.
-        choices: the values that it takes; empty where it takes any.
+        choices: the values that it takes; empty where it takes any, or where it is true or false. `launch` would take
+            no other spelling than those of a list.
     """
 
     name: str
@@ -41,13 +43,13 @@ class Argument:
 
 SETTINGS = (
     Argument("run_dir", "", "folder of the runs; outputs go to run_dir/exp_name"),
-    Argument("resume", "", "whether to go on with the run exp_name", ("", *BOOLS)),
-    Argument("live_view", "", "whether view_node draws for Foxglove, rqt and rviz", ("", *BOOLS)),
-    Argument("autostart", "", "whether the nodes configure and activate themselves", ("", *BOOLS)),
+    Argument("resume", "", "whether to go on with the run exp_name, true or false"),
+    Argument("live_view", "", "whether view_node draws for Foxglove, rqt and rviz, true or false"),
+    Argument("autostart", "", "whether the nodes configure and activate themselves, true or false"),
 )
 """The settings that all launch files declare."""
 GRAPH_ARGUMENTS = (
-    Argument("record", "false", "record the rollout topics as a rosbag2 folder run_dir/exp_name/bag", BOOLS),
+    Argument("record", "false", "whether to record the topics as a rosbag2 folder run_dir/exp_name/bag, true or false"),
     Argument("namespace", "", "namespace of all nodes, such as /cell_1; empty is none"),
     Argument("log_level", "", "least severity that the nodes log; empty is info", ("", *graph_lib.LOG_LEVELS)),
     Argument("discovery", "localhost", "which machines may see the graph", tuple(graph_lib.DISCOVERY)),
@@ -81,6 +83,14 @@ class Given:
     def __call__(self, name: str) -> str:
         """Returns the text of an argument; empty where it was not given."""
         return self.values.get(name, "")
+
+    def is_true(self, name: str) -> bool:
+        """Returns whether an argument is true; False where it was not given.
+
+        Raises:
+            SettingError: for a text that is neither true nor false.
+        """
+        return bool(self(name)) and _as_bool(name, self(name))
 
     def under_present_names(self, aliases: Mapping[str, str]) -> Given:
         """Returns these arguments with some names replaced.
@@ -116,14 +126,18 @@ class Given:
         return found
 
 
+def _as_bool(name: str, text: str) -> bool:
+    if text.lower() not in BOOLS:
+        raise SettingError(f"{name} must be true or false, got {text}; write {name}:=true or {name}:=false")
+    return BOOLS[text.lower()]
+
+
 def _flag(name: str, text: str, kind: object) -> list[str]:
     """Returns the flag of a setting, with its values as words of their own where it takes several."""
     if kind is bool:
-        if text.lower() not in BOOLS:
-            raise SettingError(f"{name} must be true or false, got {text}; write {name}:=true or {name}:=false")
         section, _, field = name.rpartition(".")
         prefix = f"--{section}." if section else "--"
-        return [prefix + field if text.lower() == "true" else f"{prefix}no_{field}"]
+        return [prefix + field if _as_bool(name, text) else f"{prefix}no_{field}"]
     if typing.get_origin(kind) is tuple:
         return [f"--{name}", *text.split()]
     return [f"--{name}={text}"]

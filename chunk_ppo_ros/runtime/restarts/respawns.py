@@ -46,19 +46,19 @@ class RespawnCount:
         self._first_delay = RESPAWN_DELAY if first_delay is None else first_delay
         self._num_in_row = 0
         self._started: float | None = None
-        self._up: float | None = None
 
     def note_start(self, now: float) -> None:
         """Records that the node is started at `now`, s of steady time."""
-        self._started, self._up = now, None
+        self._started = now
 
-    def note_up(self, now: float) -> None:
-        """Records that the node has said at `now` that it is up. Only the first time after a start counts."""
-        self._up = now if self._up is None else self._up
+    def on_end(self, now: float, *, up_for: float | None) -> Respawn | None:
+        """Returns how the node is started anew after it ended, or None where that has not helped.
 
-    def on_end(self, now: float) -> Respawn | None:
-        """Returns how the node is started anew after it ended at `now`, or None where that has not helped."""
-        if self._lived_on(now):
+        Args:
+            now: when it ended, s of steady time.
+            up_for: the time since it said that it is up, s, or None where it has not.
+        """
+        if self._lived_on(now, up_for):
             self._num_in_row = 0
         if self._num_in_row >= self.max_respawns:
             return None
@@ -66,6 +66,6 @@ class RespawnCount:
         self._num_in_row += 1
         return Respawn(self._num_in_row, delay)
 
-    def _lived_on(self, now: float) -> bool:
-        is_settled = self._up is not None and now - self._up >= SETTLED
+    def _lived_on(self, now: float, up_for: float | None) -> bool:
+        is_settled = up_for is not None and up_for >= SETTLED
         return is_settled or (self._started is not None and now - self._started >= RESPAWNED_WELL)
