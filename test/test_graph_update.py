@@ -98,15 +98,16 @@ def test_all_nodes_stamp_by_simulated_time(run):
     """In lockstep trainer_node does not read /clock. Simulated time stands still while it compiles."""
     events = recorded(run, "episode_event")
     ends = {event.episode: seconds(event) for event in events if event.event == msg.EpisodeEvent.ENDED}
-    metrics = recorded(run, "training_metrics")
-    episodes = [each for each in metrics if not math.isnan(each.episode_reward)]
+    episodes, updates = recorded(run, "episode_metrics"), recorded(run, "training_metrics")
     assert len(episodes) >= 3
+    assert not [each for each in episodes if math.isnan(each.episode_reward)]
+    assert not [each for each in updates if math.isnan(each.kl_after)]
     for message in episodes:
         (number,) = [each.value for each in message.metrics if each.name == "episode/episode"]
         assert seconds(message) == pytest.approx(ends[int(number)], abs=1.0)
     last = max(seconds(each) for each in (*events, *recorded(run, "execution_result")))
     first = seconds(events[0])
-    for message in (*metrics, *recorded(run, "policy_version"), *recorded(run, "transition_ack")):
+    for message in (*episodes, *updates, *recorded(run, "policy_version"), *recorded(run, "transition_ack")):
         assert first - 1.0 <= seconds(message) <= last + 1.0
 
 

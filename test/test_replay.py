@@ -28,7 +28,8 @@ STREAMS = ("/clock", "/follower_left/joint_states", "/follower_right/joint_state
 LATCHED = ("/policy_version", "/episode_event", "/episode_state", "/takeover_state", "/robot_node/active")
 RECORDED = (
     *(*STREAMS, *LATCHED, "/emergency_stop_state", "/action_chunk", "/bootstrap", "/execution_result", "/task_reward"),
-    *("/chunk_outcome", "/transition", "/transition_ack", "/operator_call", "/human_feedback", "/training_metrics"),
+    *("/chunk_outcome", "/transition", "/transition_ack", "/operator_call", "/human_feedback"),
+    *("/training_metrics", "/episode_metrics"),
     *("/diagnostics", "/rosout", "/robot/left/joint_trajectory", "/follower_left/arm_controller/joint_trajectory"),
     "/cam_high/camera/color/image_rect_raw/compressed",
 )

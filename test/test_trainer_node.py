@@ -51,8 +51,10 @@ class Rest(Peer):
         self.listen(msg.PolicyVersion, "policy_version", qos.LATCHED_SUBSCRIPTION)
         self.announced = self.heard["policy_version"]
         self.listen(msg.TrainingMetrics, "training_metrics", qos.RELIABLE)
+        self.listen(msg.TrainingMetrics, "episode_metrics", qos.RELIABLE)
         self.acks = self.heard["transition_ack"]
         self.metrics = self.heard["training_metrics"]
+        self.episodes = self.heard["episode_metrics"]
 
     @property
     def versions(self):
@@ -301,9 +303,9 @@ def test_an_episode_that_was_discarded_while_the_trainer_was_dead_is_not_trained
 
 def test_an_episode_is_recorded(graph, tmp_path):
     graph.peer.end_episode(5, msg.EpisodeEvent.SUCCESS, total_reward=1.5, num_chunks=3)
-    graph.until(lambda: graph.peer.metrics)
-    assert (graph.peer.metrics[0].run_id, graph.peer.metrics[0].sender) == ("run", "robot_7")
-    metrics = {metric.name: metric.value for metric in graph.peer.metrics[0].metrics}
+    graph.until(lambda: graph.peer.episodes)
+    assert (graph.peer.episodes[0].run_id, graph.peer.episodes[0].sender) == ("run", "robot_7")
+    metrics = {metric.name: metric.value for metric in graph.peer.episodes[0].metrics}
     counts = {"episode/episode": 5.0, "episode/num_chunks": 3.0}
     assert metrics == counts | {"episode/total_reward": 1.5, "episode/success": 1.0, "episode/intervened": 0.0}
     assert '"episode/total_reward": 1.5' in (tmp_path / "runs" / "debug" / "metrics.jsonl").read_text()
@@ -391,7 +393,7 @@ def test_a_node_that_is_cleaned_up_drops_its_run(graph, reports):
     assert (ack.status, ack.message, ack.num_accepted) == (ACK.RETRY, "trainer_node is not active", 0)
     graph.peer.end_episode(0, msg.EpisodeEvent.SUCCESS)
     graph.spin(0.1)
-    assert graph.peer.metrics == []
+    assert graph.peer.episodes == []
 
 
 def test_a_run_goes_on_when_its_node_is_cleaned_up_and_configured_again(graph, journal):
@@ -441,10 +443,10 @@ def test_episodes_that_end_while_the_node_has_no_run_count_when_it_has_one(graph
     graph.peer.end_episode(1, msg.EpisodeEvent.DISCARDED, sender="robot_0", run_id="another run")
     graph.peer.end_episode(2, msg.EpisodeEvent.SUCCESS)
     graph.spin(0.1)
-    assert len(journal()) == 2 and graph.peer.metrics == []
+    assert len(journal()) == 2 and graph.peer.episodes == []
     assert operator(graph).ask("configure") == [True]
-    graph.until(lambda: graph.peer.metrics)
-    assert [metric.value for metric in graph.peer.metrics[0].metrics if metric.name == "episode/episode"] == [2.0]
+    graph.until(lambda: graph.peer.episodes)
+    assert [metric.value for metric in graph.peer.episodes[0].metrics if metric.name == "episode/episode"] == [2.0]
     graph.until(lambda: graph.node.is_ready)
     assert operator(graph).ask("activate") == [True]
     graph.until(lambda: graph.peer.versions[-1].num_accepted == 1)

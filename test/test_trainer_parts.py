@@ -421,8 +421,10 @@ def test_episodes_of_the_task_are_written_and_count_for_the_next_update(node: Fa
     assert [row["episode/episode"] for _, row in file.rows] == [1.0, 2.0, 3.0]
     assert [row["episode/success"] for _, row in file.rows] == [1.0, 0.0, 0.0]
     assert [row["episode/intervened"] for _, row in file.rows] == [0.0, 1.0, 0.0]
-    messages = node.published("training_metrics")
+    messages = node.published("episode_metrics")
     assert [message.sender for message in messages] == 4 * ["robot_7"]
+    assert [message.episode_reward for message in messages] == [0.0, 1.5, 0.0, 0.0]
+    assert node.published("training_metrics") == []  # no nan of an episode stands between the numbers of two updates
     log.write_update(Metrics({"loss/policy": 0.25}), counters)
     log.write_update(Metrics({"loss/policy": 0.25}), counters)
     assert file.rows[-1] == ("update", {"loss/policy": 0.25})
@@ -433,7 +435,7 @@ def test_episodes_of_the_task_are_written_and_count_for_the_next_update(node: Fa
     log.write_episode(ended(5, EVENT.SUCCESS), counters)
     for _, row in file.rows[-2:]:
         assert (row["run_time/wall"], row["run_time/motion"], row["run_time/paused"]) == (600.0, 150.0, 0.0)
-    for message in node.published("training_metrics"):
+    for message in (*node.published("training_metrics"), *node.published("episode_metrics")):
         assert ("run_time/motion", 150.0) in [(metric.name, metric.value) for metric in message.metrics]
     first, second, _ = (text for _, text in node.take_lines())
     assert "1/4 episodes solved" in first
@@ -448,7 +450,7 @@ def test_an_episode_is_written_with_its_prompt_where_the_run_has_several(
     file = log.file = File()  # type: ignore[assignment]
     log.write_episode(ended(0, EVENT.SUCCESS, prompt="cup"), Counters("run"))
     assert file.labels == [{"episode/prompt": "cup"} if apart else {}]
-    (message,) = node.published("training_metrics")
+    (message,) = node.published("episode_metrics")
     of_prompt = {metric.name: metric.value for metric in message.metrics if metric.name.startswith("episode/success/")}
     assert of_prompt == ({"episode/success/cup": 1.0} if apart else {})
 

@@ -22,7 +22,7 @@ from chunk_ppo_ros.nodes.common.newest_chunk import NewestChunk, chunk_values
 from chunk_ppo_ros.nodes.common.status.diagnostics import hardware_id, key_values
 from chunk_ppo_ros.nodes.view import annotation, chunk_markers, view_node
 from chunk_ppo_ros.nodes.view.annotation import ViewFacts, annotate, facts_lines, to_jpeg, wrapped
-from chunk_ppo_ros.nodes.view.chunk_paths import executed_path, table_points
+from chunk_ppo_ros.nodes.view.chunk_paths import AskedPaths, executed_path, table_points
 from chunk_ppo_ros.nodes.view.demand import Demand, Source
 from chunk_ppo_ros.nodes.view.view_node import ViewNode
 from chunk_ppo_ros.nodes.wire import qos, topics
@@ -107,14 +107,25 @@ NEEDS_MARKERS = pytest.mark.skipif(
 @NEEDS_MARKERS
 def test_the_asked_path_stands_beside_the_executed_one() -> None:
     points = table_points(np.tile(aloha.START_POSE[:6], (4, 1)), "left")
-    asked = chunk_markers.asked_markers("left", points, stamp=5)
-    assert markers(asked) == {"asked/left": (True, 4), "executed/left": (False, 0), "limited/left": (False, 0)}
-    assert {each.header.frame_id for each in asked} == {"aloha"}
+    running = chunk_markers.running_markers("left", points, stamp=5)
+    assert markers(running) == {"running/left": (True, 4)}, "what is drawn of the chunk before it stays"
     path = executed_path(np.tile(aloha.START_POSE, (3, 1)), np.array([0, 4, 0], np.uint8), "left")
-    executed = chunk_markers.executed_markers("left", path, human=False, stamp=5)
-    assert markers(executed) == {"executed/left": (True, 3), "limited/left": (True, 1)}
-    driven = chunk_markers.executed_markers("left", path, human=True, stamp=5)
-    assert markers(driven)["asked/left"] == (False, 0)
+    ended = chunk_markers.ended_markers("left", path, asked=points, human=False, stamp=5)
+    assert markers(ended) == {"asked/left": (True, 4), "executed/left": (True, 3), "limited/left": (True, 1)}
+    assert {each.header.frame_id for each in (*running, *ended)} == {"aloha"}
+    driven = chunk_markers.ended_markers("left", path, asked=np.zeros((0, 3)), human=True, stamp=5)
+    assert markers(driven)["asked/left"] == markers(driven)["running/left"] == (False, 0)
+
+
+def test_the_asked_path_of_an_ended_chunk_is_that_of_its_stamp() -> None:
+    """The next chunk may be asked for before the one that runs has ended."""
+    paths, arm = AskedPaths(), np.ones((4, 3))
+    paths.add("left", 5, arm)
+    paths.add("right", 5, 2 * arm)
+    paths.add("left", 6, 3 * arm)
+    assert paths.find("left", 5) is arm
+    np.testing.assert_array_equal(paths.find("left", 6), 3 * arm)
+    assert paths.find("right", 6).shape == (0, 3)
 
 
 class Reader:
@@ -213,7 +224,7 @@ def test_it_reads_while_somebody_looks_and_then_no_more(graph: Graph) -> None:
     assert picture.width == annotation.WIDTH and picture.height > annotation.WIDTH * 3 // 4 + 3 * annotation.LINE_HEIGHT
     if chunk_markers.marker_array_type() is not None:
         graph.until(lambda: len(robot.arrays) >= 2)
-        assert {each.ns for array in robot.arrays for each in array.markers} >= {"asked/left", "asked/right"}
+        assert {each.ns for array in robot.arrays for each in array.markers} >= {"running/left", "running/right"}
     for subscription in looks:
         robot.destroy_subscription(subscription)
     graph.until(lambda: set(listened(robot).values()) == {0})

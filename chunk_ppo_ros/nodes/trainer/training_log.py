@@ -1,4 +1,4 @@
-"""Writes metrics of updates and episodes to the topic `training_metrics`, to the run's metrics file, and to wandb."""
+"""Writes metrics of updates and episodes to their topics, to the run's metrics file, and to wandb."""
 
 from __future__ import annotations
 
@@ -41,13 +41,14 @@ class TrainingLog:
         self._newest_episode: dict[str, int] = {}  # the newest episode that is written, by sender
         self._times = RunTimesIntake(node)
         self._estimate: RunEstimate | None = None
-        self._publisher = topics.TRAINING_METRICS.create_publisher(node)
+        self._updates = topics.TRAINING_METRICS.create_publisher(node)
+        self._episodes = topics.EPISODE_METRICS.create_publisher(node)
 
     def write_update(self, metrics: Metrics, counters: Counters) -> None:
         """Publishes, records and prints the update that produced `counters.policy_version`."""
         self.update = metrics
         timed = metrics | self._times.metrics(counters.run_id)
-        self._publish(timed, counters)
+        self._updates.publish(self._message(timed, counters))
         self._write("update", timed, counters)
         ppo = self._node.config.ppo
         self._estimate = self._estimate or RunEstimate(ppo.total_timesteps)
@@ -77,7 +78,7 @@ class TrainingLog:
             prompt=prompt,
         )
         metrics |= self._times.metrics(counters.run_id)
-        self._publish(metrics, counters, sender=event.sender)
+        self._episodes.publish(self._message(metrics, counters, sender=event.sender))
         self._write("episode", metrics, counters, labels=episode_labels(prompt))
 
     def close(self) -> None:
@@ -87,9 +88,8 @@ class TrainingLog:
             self.file.close()
             self.file = None
 
-    def _publish(self, metrics: Metrics, counters: Counters, *, sender: str = "") -> None:
-        stamp = self._node.ros_time.now()
-        self._publisher.publish(conversions.metrics_to_message(metrics, counters, stamp=stamp, sender=sender))
+    def _message(self, metrics: Metrics, counters: Counters, *, sender: str = "") -> msg.TrainingMetrics:
+        return conversions.metrics_to_message(metrics, counters, stamp=self._node.ros_time.now(), sender=sender)
 
     def _write(
         self, kind: Kind, metrics: Metrics, counters: Counters, labels: Mapping[str, str] = MappingProxyType({})

@@ -1,4 +1,4 @@
-"""Makes the markers that show the chunk that was asked for beside the one that was executed.
+"""Makes the markers that show what a chunk asked for beside what was executed, and what the running chunk asks for.
 
 `visualization_msgs` is imported when the first markers are made, because the graph runs without it.
 """
@@ -12,12 +12,12 @@ from geometry_msgs.msg import Point
 
 from chunk_ppo_ros.nodes.view.chunk_paths import ExecutedPath
 from chunk_ppo_ros.nodes.wire.arrays import header_of
-from chunk_ppo_ros.robot import aloha
 
 FRAME = "aloha"
 """The frame of the markers, that of the table. No transform is needed where it is the fixed frame of the display."""
-ASKED, EXECUTED, LIMITED = (0.25, 0.55, 1.0, 0.9), (1.0, 0.6, 0.1, 0.9), (1.0, 0.1, 0.1, 1.0)
-"""The colors of the three kinds of markers: blue, orange and red; red, green, blue and opacity within 0..1."""
+RUNNING, ASKED = (0.6, 0.8, 1.0, 0.5), (0.25, 0.55, 1.0, 0.9)
+EXECUTED, LIMITED = (1.0, 0.6, 0.1, 0.9), (1.0, 0.1, 0.1, 1.0)
+"""The colors of the four kinds of markers: pale blue, blue, orange, red; red, green, blue, opacity within 0..1."""
 LINE_WIDTH, POINT_WIDTH = 0.004, 0.012
 """The widths of lines and of points, m."""
 
@@ -32,25 +32,27 @@ def marker_array_type() -> type | None:
     return kind
 
 
-def asked_markers(side: str, points: np.ndarray, *, stamp: int) -> list[Any]:
-    """Returns the path of one arm that was asked for. What was executed before is removed until it is known again.
+def running_markers(side: str, points: np.ndarray, *, stamp: int) -> list[Any]:
+    """Returns the path of one arm that the newest chunk asks for. What is drawn of the chunk before it stays.
 
     Args:
         side: left or right.
         points: float [k, 3], the targets of the gripper, m.
         stamp: the stamp of the chunk, ns of ROS time.
     """
-    removed = [_marker(f"{name}/{side}", "DELETE", stamp) for name in ("executed", "limited")]
-    return [_line(f"asked/{side}", points, ASKED, stamp), *removed]
+    return [_line(f"running/{side}", points, RUNNING, stamp)]
 
 
-def executed_markers(side: str, path: ExecutedPath, *, human: bool, stamp: int) -> list[Any]:
-    """Returns the path of one arm that was executed, with points where a limit changed a target.
+def ended_markers(side: str, path: ExecutedPath, *, asked: np.ndarray, human: bool, stamp: int) -> list[Any]:
+    """Returns the path of one arm that a chunk asked for, the executed one, and where a limit changed a target.
+
+    They stay until the next chunk has ended, so that there is time to compare them.
 
     Args:
         side: left or right.
-        path: the path.
-        human: whether a human drove it, so that no path was asked for.
+        path: the executed path.
+        asked: float [k, 3], the targets of the gripper, m; empty where they are not known.
+        human: whether a human drove it, so that no path is asked for.
         stamp: the stamp of the chunk, ns of ROS time.
     """
     limited = _marker(f"limited/{side}", "ADD" if path.limited.any() else "DELETE", stamp)
@@ -58,8 +60,9 @@ def executed_markers(side: str, path: ExecutedPath, *, human: bool, stamp: int) 
     limited.scale.x = limited.scale.y = POINT_WIDTH
     _color(limited, LIMITED)
     limited.points = _points(path.points[path.limited])
-    removed = [_marker(f"asked/{side}", "DELETE", stamp)] if human else []
-    return [_line(f"executed/{side}", path.points, EXECUTED, stamp), limited, *removed]
+    removed = [_marker(f"running/{side}", "DELETE", stamp)] if human else []
+    lines = [_line(f"asked/{side}", asked, ASKED, stamp), _line(f"executed/{side}", path.points, EXECUTED, stamp)]
+    return [*lines, limited, *removed]
 
 
 def _line(name: str, points: np.ndarray, color: tuple[float, ...], stamp: int) -> Any:
@@ -86,7 +89,3 @@ def _color(marker: Any, color: tuple[float, ...]) -> None:
 
 def _points(points: np.ndarray) -> list[Point]:
     return [Point(x=x, y=y, z=z) for x, y, z in points.astype(float).tolist()]
-
-
-MARKER_NAMES = tuple(f"{name}/{side}" for name in ("asked", "executed", "limited") for side in aloha.SIDES)
-"""The namespaces of all markers, which displays can switch off one by one."""

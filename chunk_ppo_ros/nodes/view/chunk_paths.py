@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import collections
 import dataclasses
 
 import numpy as np
@@ -22,6 +23,22 @@ class ExecutedPath:
 
     points: np.ndarray
     limited: np.ndarray
+
+
+class AskedPaths:
+    """Keeps the paths that the newest chunks asked for, until what was executed of them is known."""
+
+    def __init__(self) -> None:
+        self._paths: collections.deque[tuple[str, int, np.ndarray]] = collections.deque(maxlen=8)
+
+    def add(self, side: str, stamp: int, points: np.ndarray) -> None:
+        """Keeps the path of an arm, float [k, 3], m. `stamp` is that of the chunk, ns of ROS time."""
+        self._paths.append((side, stamp, points))
+
+    def find(self, side: str, stamp: int) -> np.ndarray:
+        """Returns the path of an arm in the chunk of a stamp, float [k, 3], m, or [0, 3] where it is not known."""
+        found = (points for kept_side, kept, points in self._paths if (kept_side, kept) == (side, stamp))
+        return next(found, np.zeros((0, 3)))
 
 
 def table_points(joints: np.ndarray, side: str) -> np.ndarray:

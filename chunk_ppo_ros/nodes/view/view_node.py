@@ -27,8 +27,8 @@ from chunk_ppo_ros.nodes.common.sensors import sensor_conditions
 from chunk_ppo_ros.nodes.common.status.diagnostics import PeriodicDiagnostics, Value, own_name
 from chunk_ppo_ros.nodes.common.status.ros_time import RosTime
 from chunk_ppo_ros.nodes.view.annotation import ViewFacts, annotate, to_jpeg
-from chunk_ppo_ros.nodes.view.chunk_markers import asked_markers, executed_markers, marker_array_type
-from chunk_ppo_ros.nodes.view.chunk_paths import executed_path, table_points
+from chunk_ppo_ros.nodes.view.chunk_markers import ended_markers, marker_array_type, running_markers
+from chunk_ppo_ros.nodes.view.chunk_paths import AskedPaths, executed_path, table_points
 from chunk_ppo_ros.nodes.view.demand import Demand, Source
 from chunk_ppo_ros.nodes.wire import conversions, parameters, qos, topics
 from chunk_ppo_ros.nodes.wire.arrays import time_to_ns
@@ -58,6 +58,7 @@ class ViewNode(Node):
         self._conditions = Conditions(self)
         self._images = topics.ANNOTATED_VIEW.create_publisher(self)
         self._demands = [Demand(self, self._images, self._image_sources)]
+        self._asked = AskedPaths()
         self._publish_markers: Callable[[list[Any]], None] = _drop
         kind = marker_array_type()
         if kind is None:
@@ -154,7 +155,8 @@ class ViewNode(Node):
         except ValueError:
             return  # robot_node refuses it and says why.
         points = table_points(trajectory.positions[:, : len(aloha.ARM_JOINTS)], side)
-        self._publish_markers(asked_markers(side, points, stamp=trajectory.stamp))
+        self._asked.add(side, trajectory.stamp, points)
+        self._publish_markers(running_markers(side, points, stamp=trajectory.stamp))
 
     def _on_result(self, message: msg.ExecutionResult) -> None:
         try:
@@ -165,8 +167,8 @@ class ViewNode(Node):
             return
         stamp = time_to_ns(message.header.stamp)
         for side in aloha.SIDES:
-            path = executed_path(result.commanded, result.causes, side)
-            self._publish_markers(executed_markers(side, path, human=result.human_driven, stamp=stamp))
+            path, asked = executed_path(result.commanded, result.causes, side), self._asked.find(side, stamp)
+            self._publish_markers(ended_markers(side, path, asked=asked, human=result.human_driven, stamp=stamp))
 
 
 def _drop(markers: list[Any]) -> None:

@@ -131,6 +131,10 @@ REPEATED_ACK = Topic("repeated_ack", msg.TransitionAck, qos.ACKNOWLEDGMENT)
 POLICY_VERSION = Topic("policy_version", msg.PolicyVersion, qos.LATCHED, read=qos.LATCHED_SUBSCRIPTION)
 TRANSITION_ACK = Topic("transition_ack", msg.TransitionAck, qos.ACKNOWLEDGMENT)
 TRAINING_METRICS = Topic("training_metrics", msg.TrainingMetrics, qos.RELIABLE)
+"""The topic of the numbers of each update."""
+EPISODE_METRICS = Topic("episode_metrics", msg.TrainingMetrics, qos.RELIABLE)
+"""The topic of the numbers of each episode. Between the numbers of updates they would break the lines that rqt_plot and
+Foxglove draw, because neither joins two numbers that have a NaN between them."""
 
 # A reward source publishes task_reward: sim_node, classifier_node, or a program of the user. An operator publishes
 # human_feedback.
@@ -242,6 +246,7 @@ RECORDED = (
     SCRIPTED_MOTION,
     POLICY_VERSION,
     TRAINING_METRICS,
+    EPISODE_METRICS,
     REPEATED_ACK,
     HUMAN_FEEDBACK,
     ROBOT_ACTIVE,
