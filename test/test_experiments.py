@@ -18,6 +18,7 @@ from chunk_ppo_ros.agent.rollout_worker import EpisodeSummary
 from chunk_ppo_ros.config import PRESETS, TrainConfig
 from chunk_ppo_ros.core.errors import UserError
 from chunk_ppo_ros.core.execution import ExecutionResult
+from chunk_ppo_ros.core.metrics import Metrics
 from chunk_ppo_ros.core.progress import Counters
 from chunk_ppo_ros.core.types import ChunkOutcome
 from chunk_ppo_ros.evaluation.evaluate import evaluation_start
@@ -97,7 +98,7 @@ class Learner:
             KILLED_AT.remove(version)
             raise KeyboardInterrupt
         self.counters = Counters(self.run_id, policy_version=version, num_chunks=version * ROLLOUT)
-        return {"kl/approx": 0.01 * version, "time/rollout": 1.0}, [EpisodeSummary(version, 1.0, True, 2, 32)]
+        return Metrics({"kl/approx": 0.01 * version, "time/rollout": 1.0}), [EpisodeSummary(version, 1.0, True, 2, 32)]
 
     def save(self) -> None:
         self._file.write_text(str(self.counters.policy_version))
