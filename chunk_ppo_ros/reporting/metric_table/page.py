@@ -13,12 +13,12 @@ from chunk_ppo_ros.reporting.metric_table import DISTRIBUTIONS, METRICS, Kind, M
 _INTRODUCTION = """# Metrics
 
 A training run logs these metrics to `runs/NAME/metrics.jsonl`, to wandb, for TensorBoard where `run.tensorboard` is on
-and, in the ROS graph, to the topics `training_metrics` (updates) and `episode_metrics` (episodes), under the same names.
-[report.md](report.md) shows where one looks at them. A value that is not finite is null in the file. Beside the metrics each record
-has `kind`, `time` (seconds since 1970), `num_chunks` and `num_steps` (chunks and control steps trained on so far) and
-`policy_version`. On the topics all of them are in the array `metrics`, and twenty curves that people watch are fields
-beside it (`chunk_ppo topic echo /training_metrics --field policy_loss`). The unit 1 stands for a number without a unit.
-The unit "share" stands for a number within 0..1.
+and, in the ROS graph, to the topics `training_metrics` (updates) and `episode_metrics` (episodes), under the same
+names. [report.md](report.md) shows where one looks at them. A value that is not finite is null in the file. Beside the
+metrics each record has `kind`, `time` (seconds since 1970), `num_chunks` and `num_steps` (chunks and control steps
+trained on so far) and `policy_version`. On the topics all of them are in the array `metrics`, and twenty curves that
+people watch are fields beside it (`chunk_ppo topic echo /training_metrics --field policy_loss`). The unit 1 stands
+for a number without a unit. The unit "share" stands for a number within 0..1.
 
 This page is made from `chunk_ppo_ros/reporting/metric_table/`; do not edit it by hand, but run
 `python -m chunk_ppo_ros.reporting.metric_table.page > docs/metrics.md`.
