@@ -63,7 +63,7 @@ OUTSIDE = {"experiments", "tools", "examples", "test"}
 """The folders beside the package. Their files may import the package, never the other way."""
 NODES_SHARE = ("wire", "common")
 """The folders of nodes/ that the folder of a node may import, beside itself."""
-NO_NODES = ("bench", "doctor")
+NO_NODES = ("bench", "doctor", "replay")
 """The folders of nodes/ that belong to no node, and may import the folders of several."""
 NODES_WITHOUT_JAX = (*(node.folder for node in NODES if not node.uses_jax), *NODES_SHARE, "operate")
 
@@ -190,8 +190,8 @@ def test_only_nodes_import_ros() -> None:
 def test_the_folder_of_a_node_imports_no_other_node() -> None:
     """What two nodes share is in nodes/wire or nodes/common.
 
-    nodes/bench is no node, because it measures parts of several, and nodes/doctor is none, because it checks what
-    several need.
+    nodes/bench is no node, because it measures parts of several, nodes/doctor is none, because it checks what several
+    need, and nodes/replay is none, because it hands over to a reward_node what the recorded one has handled.
     """
     offenders = {}
     for module in MODULES:

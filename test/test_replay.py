@@ -18,6 +18,7 @@ from chunk_ppo_ros.data.episode import Episode
 from chunk_ppo_ros.data.readers import iterate_episodes
 from chunk_ppo_ros.nodes.replay.command import main
 from chunk_ppo_ros.reporting.command import main as report
+from support.operators import RandomOperator
 from support.recorded_run import NUM_CHUNKS, NUM_UPDATES, RUN, record_run
 
 pytestmark = [pytest.mark.graph, pytest.mark.slow]
@@ -29,7 +30,7 @@ LATCHED = ("/policy_version", "/episode_event", "/episode_state", "/takeover_sta
 RECORDED = (
     *(*STREAMS, *LATCHED, "/emergency_stop_state", "/action_chunk", "/bootstrap", "/execution_result", "/task_reward"),
     *("/chunk_outcome", "/transition", "/transition_ack", "/operator_call", "/human_feedback"),
-    *("/training_metrics", "/episode_metrics"),
+    *("/training_metrics", "/episode_metrics", "/handled_input"),
     *("/diagnostics", "/rosout", "/robot/left/joint_trajectory", "/follower_left/arm_controller/joint_trajectory"),
     "/cam_high/camera/color/image_rect_raw/compressed",
 )
@@ -37,7 +38,10 @@ RECORDED = (
 
 @pytest.fixture(scope="module")
 def run(tmp_path_factory: pytest.TempPathFactory, repository: Path) -> Path:
-    """Returns the folder of a run that was recorded, with an operator who marks, discards, pauses and rewards."""
+    """Returns the folder of a run that was recorded, with an operator who marks, discards, pauses and rewards.
+
+    What the operator does reaches reward_node within milliseconds of the ends of chunks.
+    """
     folder = tmp_path_factory.mktemp("replay")
     record_run(folder, repository, "--bag_cameras")
     return folder / "runs" / RUN
@@ -97,6 +101,51 @@ def test_a_replay_makes_the_transitions_of_the_run_again(run: Path, capsys: pyte
     assert store(["list", str(again)]) == 0
     assert report([str(again)]) == 0
     assert "journal" in capsys.readouterr().out
+
+
+KILLS: dict[int, dict[int, str]] = {
+    3: {6: "robot_node"},
+    4: {5: "policy_node", 11: "sim_node"},
+    5: {4: "trainer_node", 10: "robot_node"},
+}
+"""The nodes that are killed in the runs of some seeds, by the number of outcomes after which they are."""
+
+
+def compared(folder: Path, capsys: pytest.CaptureFixture[str]) -> tuple[int, str]:
+    """Replays the run below a folder. Returns the exit status, and what was printed."""
+    run = folder / "runs" / RUN
+    status = main([str(run / "bag"), "--output", str(folder / "runs" / "again"), "--compare", str(run)])
+    return status, capsys.readouterr().out
+
+
+@pytest.mark.long("make replay")
+@pytest.mark.parametrize("seed", range(1, 9))
+def test_a_run_of_a_random_operator_is_replayed_exactly(
+    seed: int, tmp_path: Path, repository: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    kills = KILLS.get(seed, {})
+    acts = record_run(
+        tmp_path,
+        repository,
+        *("--seed", str(seed)),
+        operator=lambda context: RandomOperator(context, seed=seed),
+        kills=kills,
+    )
+    status, printed = compared(tmp_path, capsys)
+    assert status == 0, (acts, printed)
+    number = int(printed.split(" with ")[1].split()[0])
+    assert number >= NUM_UPDATES * NUM_CHUNKS
+    assert printed.count(f"{number} of {number} transitions are equal") == 2
+    assert len([act for act in acts if act.startswith("kill")]) == len(kills)
+
+
+@pytest.mark.long("make replay")
+def test_a_run_in_which_reward_node_was_killed_is_refused(
+    tmp_path: Path, repository: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    record_run(tmp_path, repository, kills={5: "reward_node"})
+    with pytest.raises(UserError, match="of one process of reward_node, got a run in which it was started anew"):
+        compared(tmp_path, capsys)
 
 
 def test_the_name_of_a_run_is_no_recording(run: Path, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -23,7 +23,7 @@ class Started(UserError):
 @pytest.fixture
 def bag(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     (tmp_path / "params.yaml").write_text(yaml.safe_dump({"/**": {"ros__parameters": {"run.exp_name": "mine"}}}))
-    recorded = RecordedRun("mine-1", (), {}, lost=(4, 5))
+    recorded = RecordedRun("mine-1", lost=(4, 5))
     monkeypatch.setattr(command, "find_bags", lambda folder: [folder])
     monkeypatch.setattr(command, "read_run", lambda bags: recorded)
     return tmp_path
@@ -43,7 +43,7 @@ def test_a_replay_is_neither_on_the_network_nor_in_the_domain_of_a_robot(
         domains.append(domain_id)
         raise Started("started")
 
-    monkeypatch.setattr(command, "TwoNodes", start)
+    monkeypatch.setattr(command, "TrainerProcess", start)
     with pytest.raises(Started):
         command.main([str(bag)])
     assert os.environ["ROS_AUTOMATIC_DISCOVERY_RANGE"] == "LOCALHOST"

@@ -189,12 +189,16 @@ class Episodes:
         Raises:
             ValueError: where no reset was asked for.
         """
-        if self.phase not in (Phase.RESETTING, Phase.READY):
-            raise ValueError(f"an episode can start only after a reset; {self.phase.value}")
+        self.check_start()
         self.phase = Phase.RUNNING
         self.intervened = self._human_drives
         paused = [self._change(Event.PAUSED, self._why())] if self._holds else []
         return [self._change(Event.STARTED, message), *paused]
+
+    def check_start(self) -> None:
+        """Raises a ValueError where no reset was asked for, so that the episode cannot start."""
+        if self.phase not in (Phase.RESETTING, Phase.READY):
+            raise ValueError(f"an episode can start only after a reset; {self.phase.value}")
 
     def human_drives(self, human: bool) -> None:
         """Records that a human has taken over or handed back. Between episodes that is no intervention."""

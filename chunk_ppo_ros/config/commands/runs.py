@@ -38,11 +38,11 @@ def replay_parser() -> FlagParser:
     parser = FlagParser(
         prog=command_line("replay"),
         description=(
-            "Feeds a recorded run through reward_node and trainer_node again, in processes of their own, and says how "
-            "many transitions come out equal.\n\n"
-            "It plays the other nodes from the recording. It commands no robot: the two nodes are in a ROS domain of "
-            "their own on this machine, and make the updates of the run too. The exit status is 1 where a transition "
-            "differs."
+            "Feeds a recorded run through reward_node and trainer_node again, and says how many transitions come out "
+            "equal.\n\n"
+            "reward_node gets all that the recorded one has handled, in the same order. It commands no robot: the two "
+            "nodes are in a ROS domain of their own on this machine, and make the updates of the run too. The exit "
+            "status is 1 where a transition differs."
         ),
         examples=(
             (command_line("replay runs/mine/bag"), "compares with the transitions of the recording"),

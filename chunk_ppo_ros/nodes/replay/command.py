@@ -1,7 +1,8 @@
-"""The command `replay` feeds a recorded run through reward_node and trainer_node in processes of their own.
+"""The command `replay` feeds a recorded run through reward_node and trainer_node again.
 
-It plays the other nodes from the recording of recorder_node, says at the end how many transitions came out equal, and
-ends with 1 where one differs. It commands no robot: the two nodes are in a ROS domain of their own on this machine.
+It gives reward_node all that the recorded one has handled, in the same order, and trainer_node what comes of it. At the
+end it says how many transitions came out equal, and ends with 1 where one differs. It commands no robot: the two nodes
+are in a ROS domain of their own on this machine.
 """
 
 from __future__ import annotations
@@ -15,22 +16,23 @@ from pathlib import Path
 
 import rclpy
 from rclpy.context import Context
+from rclpy.logging import LoggingSeverity, set_logger_level
 from tqdm import tqdm
 
 from chunk_ppo_ros.config import TrainConfig
 from chunk_ppo_ros.config.commands.runs import replay_parser
 from chunk_ppo_ros.config.parameter_file import load_config_file
 from chunk_ppo_ros.core.errors import UserError
-from chunk_ppo_ros.core.files.recorded_time import RecordedTime
 from chunk_ppo_ros.core.progress import RUN_ID
 from chunk_ppo_ros.data.bags.bag_messages import Bags, opened
 from chunk_ppo_ros.data.bags.storage.bag_folder import find_bags
 from chunk_ppo_ros.nodes.replay.comparison import Comparison, compare, stored_transitions
 from chunk_ppo_ros.nodes.replay.conductor import Conductor
-from chunk_ppo_ros.nodes.replay.players import Players
-from chunk_ppo_ros.nodes.replay.recorded_run import RecordedRun, ReplayError, read_run
-from chunk_ppo_ros.nodes.replay.script import make_script
-from chunk_ppo_ros.nodes.replay.two_nodes import TwoNodes, keep_off_the_network, settings_of_replay
+from chunk_ppo_ros.nodes.replay.handled import ReplayError
+from chunk_ppo_ros.nodes.replay.recorded_run import RecordedRun, read_run
+from chunk_ppo_ros.nodes.replay.replayed_reward_node import ReplayedRewardNode
+from chunk_ppo_ros.nodes.replay.trainer_link import TrainerLink
+from chunk_ppo_ros.nodes.replay.trainer_process import TrainerProcess, keep_off_the_network, settings_of_replay
 from chunk_ppo_ros.runtime.ros_domain import claim_domain
 
 PARAMETERS = "params.yaml"
@@ -105,22 +107,22 @@ def _folder(output: str) -> Iterator[Path]:
 
 def _replay(recorded: RecordedRun, bags: tuple[Path, ...], config: TrainConfig, *, patience: float) -> None:
     keep_off_the_network()
-    steps = make_script(recorded.events)
     with contextlib.ExitStack() as stack:
         domain = stack.enter_context(claim_domain())
-        place = Path(stack.enter_context(tempfile.TemporaryDirectory()))
-        clock = RecordedTime(place / "time")
-        environment = {**clock.environment, RUN_ID: recorded.run_id}
-        nodes = TwoNodes(config, domain_id=domain, environment=environment)
+        trainer = TrainerProcess(config, domain_id=domain, environment={RUN_ID: recorded.run_id})
+        stack.enter_context(trainer.running())
         context = Context()
-        rclpy.init(args=[], context=context, domain_id=domain)
+        rclpy.init(args=["--ros-args", "--params-file", str(trainer.parameter_file)], context=context, domain_id=domain)
         stack.callback(context.try_shutdown)
-        stack.enter_context(nodes.running())
+        set_logger_level("reward_node", LoggingSeverity.ERROR)  # It would say again what the recorded one has said.
+        reward = ReplayedRewardNode(context)
+        stack.callback(reward.destroy_node)
+        link = stack.enter_context(contextlib.closing(TrainerLink(context)))
         reader: Bags = stack.enter_context(opened(bags))
-        players = stack.enter_context(contextlib.closing(Players(context)))
-        conductor = Conductor(players, clock, reader.raw, patience=patience, check=nodes.check)
-        with tqdm(total=len(steps), desc="replay", unit="step", disable=not sys.stderr.isatty()) as bar:
-            conductor.run(steps, on_step=lambda number: bar.update(number - bar.n))
+        conductor = Conductor(recorded, reward, link, reader.raw, patience=patience, go_on=trainer.goes_on)
+        total = len(recorded.inputs)
+        with tqdm(total=total, desc="replay", unit="input", disable=not sys.stderr.isatty()) as bar:
+            conductor.run(on_input=lambda number: bar.update(number - bar.n))
 
 
 def _compare(recorded: RecordedRun, bags: tuple[Path, ...], output: Path, run: str) -> list[Comparison]:

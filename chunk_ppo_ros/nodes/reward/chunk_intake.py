@@ -9,6 +9,7 @@ from chunk_ppo_msgs import msg
 from rclpy.node import Node
 
 from chunk_ppo_ros.core.types import ChunkId, SampledChunk
+from chunk_ppo_ros.nodes.common.inputs.handled_inputs import Handles, not_told
 from chunk_ppo_ros.nodes.common.peers.publisher_guard import PublisherGuard
 from chunk_ppo_ros.nodes.reward.durable.chunk_ledger import KnownChunk
 from chunk_ppo_ros.nodes.reward.durable.run_log import RunLog
@@ -35,6 +36,7 @@ class ChunkIntake:
         guard: leaves out messages of other nodes than policy_node.
         on_chunk: is called after each chunk, because its reports may be complete.
         on_value: is called after each value, because a transition may be complete.
+        handles: tells in which order chunks and values are handled among other inputs.
     """
 
     def __init__(
@@ -48,6 +50,7 @@ class ChunkIntake:
         *,
         on_chunk: Callable[[], None],
         on_value: Callable[[], None],
+        handles: Handles = not_told,
     ) -> None:
         self._logger = node.get_logger()
         self._records = records
@@ -57,7 +60,8 @@ class ChunkIntake:
         self._early: list[msg.ActionChunk | msg.Bootstrap] = []
         self._on_chunk_added = on_chunk
         self._on_value_added = on_value
-        on_chunk_message, on_bootstrap = log.whole_call(self._on_chunk), log.whole_call(self._on_bootstrap)
+        on_chunk_message = handles(topics.ACTION_CHUNK, log.whole_call(self._on_chunk))
+        on_bootstrap = handles(topics.BOOTSTRAP, log.whole_call(self._on_bootstrap))
         topics.ACTION_CHUNK.create_subscription(node, guard.only_from_one(topics.ACTION_CHUNK.name, on_chunk_message))
         topics.BOOTSTRAP.create_subscription(node, guard.only_from_one(topics.BOOTSTRAP.name, on_bootstrap))
 

@@ -8,12 +8,16 @@ from rclpy.node import Node
 
 from chunk_ppo_ros.config import EpisodeConfig
 from chunk_ppo_ros.config.episode import OPERATOR
+from chunk_ppo_ros.nodes.common.inputs.handled_inputs import Handles, not_told
 from chunk_ppo_ros.nodes.reward.episode_director import EpisodeDirector
 from chunk_ppo_ros.nodes.reward.resets.reset_conductor import ResetConductor
 from chunk_ppo_ros.nodes.reward.run_records import RunRecords
 from chunk_ppo_ros.rewards import episodes as episodes_lib
 from chunk_ppo_ros.rewards.bookkeeping.episode_progress import Mark
 from chunk_ppo_ros.rewards.episodes import Ending, Phase
+
+START = "start"
+"""The name by which the start of an episode is told among the inputs of reward_node, whoever has started it."""
 
 
 class EpisodeCalls:
@@ -28,6 +32,7 @@ class EpisodeCalls:
         is_real: whether the robot is real. A simulator starts its episodes by itself, also while a human drives.
         deliver: sends the transitions that are complete.
         look_for_restarts: looks which nodes were started anew, so that no episode starts with a robot that is lost.
+        handles: tells in which order episodes are started among other inputs.
     """
 
     def __init__(
@@ -41,6 +46,7 @@ class EpisodeCalls:
         is_real: bool,
         deliver: Callable[[], None],
         look_for_restarts: Callable[[], None] = lambda: None,
+        handles: Handles = not_told,
     ) -> None:
         self._is_real = is_real
         self._logger = node.get_logger()
@@ -50,6 +56,7 @@ class EpisodeCalls:
         self._conductor = conductor
         self._deliver = deliver
         self._look_for_restarts = look_for_restarts
+        self._start = handles(START, self._start_now)
 
     def start_episode(self) -> str:
         """Starts the episode whose scene is ready.
@@ -69,7 +76,8 @@ class EpisodeCalls:
                 "a human drives, so that the episode would count as one in which a human took over; hand back first by "
                 "the service takeover with data: false"
             )
-        self._director.publish(episodes.start("by the service start_episode"))
+        episodes.check_start()
+        self._start("by the service start_episode")
         paused = ", and is paused: call the service pause with data: false" if episodes.paused else ""
         return f"episode {episodes.episode} has started{paused}"
 
@@ -78,7 +86,10 @@ class EpisodeCalls:
         episodes = self._records.episodes
         may_start = self._config.start_automatically and not episodes.paused and not self._records.human_drives
         if may_start and episodes.phase is Phase.READY:
-            self._director.publish(episodes.start("by itself (episode.start_automatically)"))
+            self._start("by itself (episode.start_automatically)")
+
+    def _start_now(self, message: str = "as in the recorded run") -> None:
+        self._director.publish(self._records.episodes.start(message))
 
     def reset_done(self) -> str:
         """Takes a person's word that the reset is done.

@@ -12,6 +12,7 @@ from rclpy.node import Node
 from chunk_ppo_ros.config import TrainConfig
 from chunk_ppo_ros.core.errors import UserError
 from chunk_ppo_ros.nodes.common.conditions import Conditions
+from chunk_ppo_ros.nodes.common.inputs.handled_inputs import Handles, not_told
 from chunk_ppo_ros.nodes.common.operator_calls import OperatorCalls
 from chunk_ppo_ros.nodes.reward.durable.run_log import RunLog
 from chunk_ppo_ros.nodes.reward.episode_calls import EpisodeCalls
@@ -48,6 +49,7 @@ class EpisodeControl:
         conditions: the conditions of the node.
         deliver: sends the transitions that are complete.
         look_for_restarts: looks which nodes were started anew, before an episode starts.
+        handles: tells in which order calls and starts are handled among other inputs.
 
     Attributes:
         director: directs one episode after another.
@@ -68,6 +70,7 @@ class EpisodeControl:
         *,
         deliver: Callable[[], None],
         look_for_restarts: Callable[[], None] = lambda: None,
+        handles: Handles = not_told,
     ) -> None:
         _check_command(config.episode.reset_arguments)
         self._records, self._log = records, log
@@ -117,8 +120,10 @@ class EpisodeControl:
             is_real=config.env.is_real,
             deliver=deliver,
             look_for_restarts=look_for_restarts,
+            handles=handles,
         )
-        serve_episodes(node, OperatorCalls(node, run_id=lambda: records.run_id), self._calls, whole=log.whole)
+        calls = OperatorCalls(node, run_id=lambda: records.run_id)
+        serve_episodes(node, calls, self._calls, whole=log.whole, handles=handles)
 
     def prompt_of(self, episode: int) -> str:
         """Returns the task in words of an episode that begins. Where the run has several prompts, the log names it."""

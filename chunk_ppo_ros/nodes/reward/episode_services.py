@@ -10,6 +10,7 @@ from chunk_ppo_msgs.srv import EndEpisode
 from rclpy.node import Node
 from std_srvs.srv import SetBool, Trigger
 
+from chunk_ppo_ros.nodes.common.inputs.handled_inputs import Handles, not_told
 from chunk_ppo_ros.nodes.common.operator_calls import OperatorCalls
 from chunk_ppo_ros.nodes.wire import services
 from chunk_ppo_ros.rewards.episodes import Ending
@@ -43,6 +44,7 @@ def serve_episodes(
     answers: EpisodeAnswers,
     *,
     whole: Callable[[], AbstractContextManager[None]] = nullcontext,
+    handles: Handles = not_told,
 ) -> None:
     """Offers the services start_episode, end_episode, pause, reset_done and reset.
 
@@ -53,32 +55,42 @@ def serve_episodes(
         calls: serves, and publishes what was asked and answered.
         answers: does what is asked for.
         whole: gives a context in which what one call does belongs together.
+        handles: tells in which order calls are handled among other inputs. `start_episode` is not told as a call,
+            because `EpisodeCalls` tells of each start, also of those that nobody has called for.
     """
 
     def answer(action: Callable[[], str]) -> tuple[bool, str]:
         with whole():
             return _answered(action)
 
+    end = handles(
+        services.END_EPISODE,
+        lambda request: answer(lambda: answers.end_episode(_operator_ending(request.outcome))),
+    )
+    pause = handles(services.PAUSE, lambda request: answer(lambda: answers.pause(request.data)))
+    reset_done = handles(services.RESET_DONE, lambda request: answer(answers.reset_done))
+    reset = handles(services.RESET, lambda request: answer(answers.reset))
+
     def on_start(_: Trigger.Request, response: Trigger.Response) -> Trigger.Response:
         response.success, response.message = answer(answers.start_episode)
         return response
 
     def on_end(request: EndEpisode.Request, response: EndEpisode.Response) -> EndEpisode.Response:
-        response.success, response.message = answer(lambda: answers.end_episode(_operator_ending(request.outcome)))
+        response.success, response.message = end(request)
         return response
 
     def on_pause(request: SetBool.Request, response: SetBool.Response) -> SetBool.Response:
-        response.success, response.message = answer(lambda: answers.pause(request.data))
+        response.success, response.message = pause(request)
         if request.data and scripted_motion.service_is_ready():
             scripted_motion.call_async(Trigger.Request())
         return response
 
-    def on_reset_done(_: Trigger.Request, response: Trigger.Response) -> Trigger.Response:
-        response.success, response.message = answer(answers.reset_done)
+    def on_reset_done(request: Trigger.Request, response: Trigger.Response) -> Trigger.Response:
+        response.success, response.message = reset_done(request)
         return response
 
-    def on_reset(_: Trigger.Request, response: Trigger.Response) -> Trigger.Response:
-        response.success, response.message = answer(answers.reset)
+    def on_reset(request: Trigger.Request, response: Trigger.Response) -> Trigger.Response:
+        response.success, response.message = reset(request)
         return response
 
     scripted_motion = services.STOP_SCRIPTED_MOTION.create_client(node)

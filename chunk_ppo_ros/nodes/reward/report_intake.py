@@ -13,6 +13,7 @@ from std_msgs.msg import Float32
 from chunk_ppo_ros.config import RewardConfig
 from chunk_ppo_ros.nodes.common import condition_table
 from chunk_ppo_ros.nodes.common.conditions import Conditions
+from chunk_ppo_ros.nodes.common.inputs.handled_inputs import Handles, not_told
 from chunk_ppo_ros.nodes.common.peers.message_origin import MessageOrigin, WithOrigin
 from chunk_ppo_ros.nodes.common.peers.publisher_guard import PublisherGuard
 from chunk_ppo_ros.nodes.common.subscriptions import subscribe
@@ -37,6 +38,7 @@ class ReportIntake:
         on_report: is called after each report about a chunk, because the chunk may be complete then.
         guard: leaves out the results of other nodes than robot_node, and the rewards of a source that come from another
             node than its own; None makes one.
+        handles: tells in which order reports are handled among other inputs.
     """
 
     def __init__(
@@ -50,6 +52,7 @@ class ReportIntake:
         *,
         on_report: Callable[[], None],
         guard: PublisherGuard | None = None,
+        handles: Handles = not_told,
     ) -> None:
         self._logger = node.get_logger()
         self._config = config
@@ -58,11 +61,15 @@ class ReportIntake:
         self._outcomes = outcomes
         self._guard = guard or PublisherGuard(node, conditions)
         self._on_report = on_report
-        on_result = self._guard.only_from_one(topics.EXECUTION_RESULT.name, log.whole_call(self._on_result))
-        topics.EXECUTION_RESULT.create_subscription(node, on_result)
-        topics.TASK_REWARD.create_subscription(node, WithOrigin(log.whole_call(self._on_reward)))
-        subscribe(node, conditions, topics.TAKEOVER_STATE, log.whole_call(self._on_takeover_state))
-        topics.HUMAN_FEEDBACK.create_subscription(node, log.whole_call(self._on_feedback))
+        on_result = handles(topics.EXECUTION_RESULT, log.whole_call(self._on_result))
+        self._use_reward = handles(topics.TASK_REWARD, log.whole_call(self._on_admitted_reward))
+        on_takeover_state = handles(topics.TAKEOVER_STATE, log.whole_call(self._on_takeover_state))
+        on_feedback = handles(topics.HUMAN_FEEDBACK, log.whole_call(self._on_feedback))
+        only_from_robot = self._guard.only_from_one(topics.EXECUTION_RESULT.name, on_result)
+        topics.EXECUTION_RESULT.create_subscription(node, only_from_robot)
+        topics.TASK_REWARD.create_subscription(node, WithOrigin(self._on_reward))
+        subscribe(node, conditions, topics.TAKEOVER_STATE, on_takeover_state)
+        topics.HUMAN_FEEDBACK.create_subscription(node, on_feedback)
 
     def credit(self, feedback: float) -> None:
         """Adds feedback to the running chunk, or else to the last chunk, and logs which chunk it was."""
@@ -89,9 +96,10 @@ class ReportIntake:
     def _on_reward(self, message: msg.TaskReward, origin: MessageOrigin) -> None:
         if message.source not in self._config.sources:
             self._conditions.raise_condition(condition_table.SOURCE_UNKNOWN, source=message.source)
-            return
-        if not self._guard.admits(topics.TASK_REWARD.name, origin, part=message.source):
-            return
+        elif self._guard.admits(topics.TASK_REWARD.name, origin, part=message.source):
+            self._use_reward(message)
+
+    def _on_admitted_reward(self, message: msg.TaskReward) -> None:
         stamp = time_to_ns(message.header.stamp)
         if not self._outcomes.repeat_at(stamp):
             self._records.join.add_source(stamp, reports.source_report(message), now=time.monotonic())

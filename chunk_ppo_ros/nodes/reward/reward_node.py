@@ -15,10 +15,10 @@ from rclpy.clock import Clock, ClockType
 from rclpy.context import Context
 from rclpy.node import Node
 
-from chunk_ppo_ros.core.files.recorded_time import steady_time
 from chunk_ppo_ros.data.store import Store
 from chunk_ppo_ros.nodes.common import condition_table
 from chunk_ppo_ros.nodes.common.conditions import Conditions
+from chunk_ppo_ros.nodes.common.inputs.handled_inputs import HandledInputs
 from chunk_ppo_ros.nodes.common.peers.foreign_publishers import RunGuard
 from chunk_ppo_ros.nodes.common.peers.publisher_guard import PublisherGuard
 from chunk_ppo_ros.nodes.common.runner import run_node
@@ -31,9 +31,10 @@ from chunk_ppo_ros.nodes.reward.durable.run_log import RunLog
 from chunk_ppo_ros.nodes.reward.episode_control import EpisodeControl
 from chunk_ppo_ros.nodes.reward.outcome_publisher import OutcomePublisher
 from chunk_ppo_ros.nodes.reward.report_intake import ReportIntake
-from chunk_ppo_ros.nodes.reward.reward_watch import Restart, RewardWatch, Role
+from chunk_ppo_ros.nodes.reward.reward_watch import Restart, RewardWatch
 from chunk_ppo_ros.nodes.reward.run_records import RunRecords
 from chunk_ppo_ros.nodes.reward.state.passing_holds import PassingHolds
+from chunk_ppo_ros.nodes.reward.state.restarts import Restarts
 from chunk_ppo_ros.nodes.reward.transition_outbox import TransitionOutbox
 from chunk_ppo_ros.nodes.reward.unfinished_chunks import UnfinishedChunks
 from chunk_ppo_ros.nodes.wire import parameters, topics
@@ -58,9 +59,12 @@ class RewardNode(Node):
         self._log = log = RunLog(self, conditions, self._store)
         log.open()
         self._closing.append(log.close)
-        self._watch = RewardWatch(self, config.reward, conditions, announcer=config.deploy.announcer)
+        self.inputs = HandledInputs(self, run_id=lambda: records.run_id, steady_time=self.steady_time)
+        handles = self.inputs.handles
+        announcer = config.deploy.announcer
+        self._watch = RewardWatch(self, config.reward, conditions, announcer=announcer, handles=handles)
         self._publisher_guard = guard = PublisherGuard(self, conditions)
-        self.outbox = TransitionOutbox(self, conditions, log, guard)
+        self.outbox = TransitionOutbox(self, conditions, log, guard, handles=handles)
         outcomes = OutcomePublisher(self, log)
         self._control = EpisodeControl(
             self,
@@ -71,46 +75,80 @@ class RewardNode(Node):
             log,
             conditions,
             deliver=self._deliver,
-            look_for_restarts=self._look_for_restarts,
+            look_for_restarts=handles("look", lambda: self._restarts.look()),
+            handles=handles,
         )
         self._closing.append(self._control.close)
         self._director = self._control.director
-        self._steady = steady_time()
-        self._unfinished = UnfinishedChunks(records, self._director, log, now=self._steady())
-        self._holds = PassingHolds(records, self._director, self.outbox, log, announcer=config.deploy.announcer)
+        self._unfinished = UnfinishedChunks(records, self._director, log)
+        self._restarts = Restarts(
+            records, self._control, self._unfinished, self.inputs, self.find_restarts, is_real=config.env.is_real
+        )
+        self._holds = PassingHolds(records, self._director, self.outbox, log, announcer=announcer)
         log.find_progress = lambda: restoration.progress_of(
             records, self._director, self._watch.peers, has_unseen_peers=self._watch.has_unseen_peers
         )
         self._guard = RunGuard(self, conditions)
-        subscribe(self, conditions, topics.POLICY_VERSION, log.whole_call(self._on_version))
+        self._follow = handles(topics.POLICY_VERSION, log.whole_call(self._follow_version))
+        subscribe(self, conditions, topics.POLICY_VERSION, self._on_version)
         self._referee = ChunkReferee(
             config,
             records,
             self._director,
             outcomes,
             was_stopped=self._watch.was_stopped,
-            look_for_restarts=self._look_for_restarts,
+            look_for_restarts=lambda: self._restarts.look(),
             credit=lambda feedback: self._intake.credit(feedback),
         )
         self._chunks = ChunkIntake(
-            self, records, self._director, outcomes, log, guard, on_chunk=self._advance, on_value=self._deliver
+            self,
+            records,
+            self._director,
+            outcomes,
+            log,
+            guard,
+            on_chunk=self._advance,
+            on_value=self._deliver,
+            handles=handles,
         )
         self._intake = ReportIntake(
-            self, config.reward, records, conditions, outcomes, log, on_report=self._advance, guard=guard
+            self,
+            config.reward,
+            records,
+            conditions,
+            outcomes,
+            log,
+            on_report=self._advance,
+            guard=guard,
+            handles=handles,
         )
-        self.create_timer(TICK, log.whole_call(self._tick), clock=Clock(clock_type=ClockType.STEADY_TIME))
+        tick = handles("tick", log.whole_call(self._tick))
+        self.create_timer(TICK, tick, clock=Clock(clock_type=ClockType.STEADY_TIME))
 
     @property
     def human_drives(self) -> bool:
         """Whether a human drives, as robot_node last reported."""
         return self._records.human_drives
 
+    # A replay overrides the two methods below. What this node decides depends on nothing else than them, its settings,
+    # and what it handles by `inputs`.
+
+    def steady_time(self) -> float:
+        """Returns the time by which time-outs are measured, s."""
+        return time.monotonic()
+
+    def find_restarts(self) -> list[Restart]:
+        """Returns the nodes that were started anew since the last call."""
+        return self._watch.restarted(time.monotonic())
+
     # The methods below follow the run.
 
     def _on_version(self, version: msg.PolicyVersion) -> None:
+        if self._guard.admits(version, self._records.run_id):
+            self._follow(version)
+
+    def _follow_version(self, version: msg.PolicyVersion) -> None:
         records = self._records
-        if not self._guard.admits(version, records.run_id):
-            return
         if version.run_id != records.run_id:
             self._begin_run(version)
         self._control.note_version(version)
@@ -135,6 +173,7 @@ class RewardNode(Node):
         next_episode = max(version.next_episode, self._director.next_number(version.run_id), stored)
         records.begin(version.run_id, next_episode=next_episode)
         self._control.begin_run(version.run_id)
+        self._unfinished.wait_anew(self.inputs.now)
         self._go_on(history, version)
         self._chunks.take_early()
 
@@ -142,6 +181,7 @@ class RewardNode(Node):
         """Goes on with what an earlier process has stored of the run that begins, or with its next episode."""
         records, progress = self._records, history.progress
         restoration.restore_chunks(history, records, self._director, self.outbox)
+        self.inputs.goes_on = progress is not None
         if progress is not None:
             self._watch.expect(progress.peers, now=time.monotonic())
             self._director.publish([change for change in progress.changes if change.event is episodes.Event.ENDED])
@@ -181,8 +221,8 @@ class RewardNode(Node):
         if (refused := self._guard.take_refused()) is not None:
             self._on_version(refused)
         self.outbox.send_due(now)
-        self._look_for_restarts()
-        self._unfinished.tick(self._steady())
+        self._restarts.look()
+        self._unfinished.tick(self.inputs.now)
         self._deliver()
         records, delivery = self._records, self.outbox.delivery
         self._watch.look_for_silence(
@@ -192,33 +232,6 @@ class RewardNode(Node):
             bootstrap_due_for=0.0 if records.closing is None else now - records.closing_since,
         )
         self._holds.update()
-
-    def _look_for_restarts(self) -> None:
-        now = time.monotonic()
-        for restart in self._watch.restarted(now):
-            self._on_restart(restart)
-
-    def _on_restart(self, restart: Restart) -> None:
-        """Lets the episode end where robot or scene have lost their state, and go on otherwise.
-
-        Beside a robot it goes on when a person has looked. A source of rewards judges again what it is told again.
-        """
-        phase, name = self._records.episodes.phase, restart.name
-        if restart.is_before or restart.role is Role.POLICY:
-            self._unfinished.note_unseen_scene()
-        if restart.has_lost_the_robot and phase is Phase.RUNNING:
-            self._unfinished.wait_anew(self._steady())
-            if restart.is_before and self._records.was_stopped:
-                self._director.interrupt("the run was stopped", stopped=True)
-            else:
-                self._director.interrupt(f"{name} died and was started anew")
-        elif restart.has_lost_the_robot:
-            self._control.reset_again(f"{name} was started anew")
-        elif restart.role is Role.POLICY:
-            self._unfinished.wait_anew(self._steady())
-            if self._config.env.is_real and phase is Phase.RUNNING:
-                text = f"{name} was started anew; {restoration.LOOK}"
-                self._director.publish(self._records.episodes.hold(episodes.RESTART, text))
 
     def destroy_node(self) -> None:
         """Ends what a reset has started, stores the counts of the run, and destroys the node."""

@@ -13,6 +13,7 @@ from chunk_ppo_ros.config import RewardConfig
 from chunk_ppo_ros.core.execution import Status
 from chunk_ppo_ros.nodes.common import condition_table
 from chunk_ppo_ros.nodes.common.conditions import Conditions
+from chunk_ppo_ros.nodes.common.inputs.handled_inputs import Handles, not_told
 from chunk_ppo_ros.nodes.common.peers.presence import PresenceWatch
 from chunk_ppo_ros.nodes.wire import topics
 from chunk_ppo_ros.rewards.chunk_join import ChunkJoin
@@ -45,6 +46,17 @@ class Restart:
         """Whether robot and scene may not be where they were, so that the episode cannot go on."""
         return self.role is Role.ROBOT or self.name == SIMULATOR
 
+    @property
+    def text(self) -> str:
+        """One text with all of it, for HandledInput.msg."""
+        return f"{self.name} {self.role.value} {'before' if self.is_before else 'anew'}"
+
+    @classmethod
+    def of(cls, text: str) -> Restart:
+        """Returns what `text` has made of one."""
+        name, topic, when = text.split()
+        return cls(name, Role(topic), is_before=when == "before")
+
 
 class RewardWatch:
     """Looks at the graph and at overdue messages. Times are in seconds of a steady clock.
@@ -54,17 +66,24 @@ class RewardWatch:
         config: the configuration, with the names of the reward sources and the time after which a node is silent.
         conditions: the conditions of the node.
         announcer: the node that announces the policy and acknowledges transitions.
+        handles: tells in which order stops are handled among other inputs.
     """
 
     def __init__(
-        self, node: Node, config: RewardConfig, conditions: Conditions, *, announcer: str = "trainer_node"
+        self,
+        node: Node,
+        config: RewardConfig,
+        conditions: Conditions,
+        *,
+        announcer: str = "trainer_node",
+        handles: Handles = not_told,
     ) -> None:
         self._config = config
         self._announcer = announcer
         self._conditions = conditions
         self._presence = {role: PresenceWatch(node, [role.value]) for role in Role}
         self._is_stopped = False  # whether there is an emergency stop
-        topics.EMERGENCY_STOP_STATE.create_subscription(node, self._on_stop)
+        topics.EMERGENCY_STOP_STATE.create_subscription(node, handles(topics.EMERGENCY_STOP_STATE, self._on_stop))
 
     def was_stopped(self, status: Status) -> bool:
         """Returns whether a chunk that ended with this status was refused because of an emergency stop."""

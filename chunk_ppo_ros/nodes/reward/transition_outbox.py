@@ -9,6 +9,7 @@ from rclpy.node import Node
 
 from chunk_ppo_ros.core.types import DEFAULT_SENDER, Transition
 from chunk_ppo_ros.nodes.common.conditions import Conditions
+from chunk_ppo_ros.nodes.common.inputs.handled_inputs import Handles, not_told
 from chunk_ppo_ros.nodes.common.peers.publisher_guard import PublisherGuard
 from chunk_ppo_ros.nodes.common.subscriptions import subscribe
 from chunk_ppo_ros.nodes.reward.durable.run_log import RunLog
@@ -27,16 +28,26 @@ class TransitionOutbox:
         log: stores transitions before they are sent.
         guard: leaves out acknowledgments of other nodes than the trainer, which would make transitions forgotten;
             None makes one.
+        handles: tells in which order acknowledgments are handled among other inputs.
     """
 
-    def __init__(self, node: Node, conditions: Conditions, log: RunLog, guard: PublisherGuard | None = None) -> None:
+    def __init__(
+        self,
+        node: Node,
+        conditions: Conditions,
+        log: RunLog,
+        guard: PublisherGuard | None = None,
+        *,
+        handles: Handles = not_told,
+    ) -> None:
         self._logger = node.get_logger()
         self._log = log
         self._run_id = ""
         self._delivery: Delivery[msg.Transition] = Delivery()
         self._publisher = topics.TRANSITION.create_publisher(node)
         only_from_one = (guard or PublisherGuard(node, conditions)).only_from_one
-        subscribe(node, conditions, topics.TRANSITION_ACK, self._on_ack, note_sender=only_from_one)
+        on_ack = handles(topics.TRANSITION_ACK, self._on_ack)
+        subscribe(node, conditions, topics.TRANSITION_ACK, on_ack, note_sender=only_from_one)
 
     @property
     def delivery(self) -> Delivery[msg.Transition]:

@@ -30,14 +30,13 @@ class UnfinishedChunks:
         records: the records of the run.
         director: directs the episodes.
         log: knows the outcomes.
-        now: the present time of a steady clock, s.
     """
 
-    def __init__(self, records: RunRecords, director: EpisodeDirector, log: RunLog, *, now: float) -> None:
+    def __init__(self, records: RunRecords, director: EpisodeDirector, log: RunLog) -> None:
         self._records = records
         self._director = director
         self._log = log
-        self._since = now
+        self._since = 0.0  # steady s
         self._unseen: Closing | None = None  # the end that waits for a value of a scene that policy_node has not seen
 
     def note_unseen_scene(self) -> None:
@@ -48,7 +47,7 @@ class UnfinishedChunks:
         self._unseen = self._records.closing
 
     def wait_anew(self, now: float) -> None:
-        """Waits for policy_node from now on, because an episode was interrupted or policy_node was started anew."""
+        """Waits for policy_node from now on: a run begins, an episode was interrupted, or policy_node is a new one."""
         self._since = now
 
     def tick(self, now: float) -> None:

@@ -16,6 +16,7 @@ from rclpy.executors import SingleThreadedExecutor
 
 from chunk_ppo_ros.core.metrics import Metrics
 from chunk_ppo_ros.nodes.common import condition_table
+from chunk_ppo_ros.nodes.common.inputs.handled_inputs import SAVED_VERSION, HandledInputs
 from chunk_ppo_ros.nodes.common.peers.publisher_guard import PublisherGuard
 from chunk_ppo_ros.nodes.common.progress_bars import RolloutBar
 from chunk_ppo_ros.nodes.common.runner import EndOfRun, run_node
@@ -35,6 +36,7 @@ from chunk_ppo_ros.nodes.trainer.training_log import TrainingLog
 from chunk_ppo_ros.nodes.trainer.training_run import TrainingRun
 from chunk_ppo_ros.nodes.trainer.versions.announcer import Announcer
 from chunk_ppo_ros.nodes.trainer.versions.update_cycle import UpdateCycle
+from chunk_ppo_ros.nodes.wire import topics
 from chunk_ppo_ros.reporting.report_writer import ReportWriter
 
 _SECTIONS = ("model", "ppo", "env", "episode", "chunk_length", "robot", "reward", "pretrain", "run")
@@ -54,6 +56,7 @@ class TrainerNode(WorkerNode):
         self._log = TrainingLog(self)
         self._report = ReportWriter(self.config.run.folder)
         self._announcer = Announcer(self)
+        self._inputs = HandledInputs(self, run_id=lambda: self._run_id, ros_time=self.ros_time.now)
         self._acknowledger = Acknowledger(self, num_required=self.config.ppo.num_chunks_per_update)
         self._discarding = Discarding(self, self._acknowledger, self._announcer)
         self._updates = UpdateCycle(
@@ -71,6 +74,7 @@ class TrainerNode(WorkerNode):
             self._acknowledger,
             self._set_aside,
             self._guard,
+            self._inputs,
             run=lambda: self._run,
             before_answer=self._announce_count,
             on_accepted=self._on_accepted,
@@ -180,6 +184,7 @@ class TrainerNode(WorkerNode):
                 self._open_bar(run)
         else:
             self._log.write_episode(message, run.learner.counters)
+        self._inputs.tell(topics.EPISODE_EVENT.name, message.episode)
 
     # The methods below update and save.
 
@@ -231,6 +236,7 @@ class TrainerNode(WorkerNode):
 
     def _start_rollout(self, run: TrainingRun) -> None:
         self._started_at = time.monotonic()
+        self._inputs.tell(SAVED_VERSION, run.buffer.version)
         self._collect(run)
 
     def _collect(self, run: TrainingRun) -> None:

@@ -67,5 +67,9 @@ LATCHED = _profile(1, durability=DurabilityPolicy.TRANSIENT_LOCAL)
 HISTORY = _profile(64, durability=DurabilityPolicy.TRANSIENT_LOCAL)
 """Publishes and reads what is true for good. Late subscribers get the newest messages of it."""
 
+HANDLED = _profile(512, durability=DurabilityPolicy.TRANSIENT_LOCAL)
+"""Publishes and reads what a node has handled. The history is that of the last half minute or more, for a recorder that
+starts later or is started anew, because a replay needs each of them."""
+
 LATCHED_SUBSCRIPTION = _profile(16, durability=DurabilityPolicy.TRANSIENT_LOCAL)
 """Reads a state. The history is deeper than the publisher's, so that no quick change is missed."""

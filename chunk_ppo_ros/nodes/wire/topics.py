@@ -200,6 +200,9 @@ EMERGENCY_STOP_STATE = Topic("emergency_stop_state", Bool, qos.LATCHED, qos.LATC
 # reward_node and robot_node publish what an operator has asked them for.
 OPERATOR_CALL = Topic("operator_call", msg.OperatorCall, qos.RELIABLE)
 
+# reward_node and trainer_node publish what they have handled, for replays of a recording.
+HANDLED_INPUT = Topic("handled_input", msg.HandledInput, qos.HANDLED)
+
 
 def joy_buttons(name: str) -> Topic:
     """Returns the topic of the buttons of pedals and pads, whose name is the setting `operate.joy_topic`."""
@@ -242,6 +245,7 @@ RECORDED = (
     EPISODE_EVENT,
     EPISODE_STATE,
     OPERATOR_CALL,
+    HANDLED_INPUT,
     TAKEOVER_STATE,
     SCRIPTED_MOTION,
     POLICY_VERSION,

@@ -6,6 +6,7 @@ from collections.abc import Callable
 
 from chunk_ppo_msgs import msg
 
+from chunk_ppo_ros.nodes.common.inputs.handled_inputs import HandledInputs
 from chunk_ppo_ros.nodes.common.peers.publisher_guard import PublisherGuard
 from chunk_ppo_ros.nodes.common.worker_node import WorkerNode
 from chunk_ppo_ros.nodes.trainer.acknowledger import Acknowledger
@@ -25,6 +26,7 @@ class TransitionReceiver:
         acknowledger: publishes the answers.
         set_aside: stores what is not trained on.
         guard: leaves out the transitions of other nodes than reward_node.
+        inputs: tells in which order transitions are answered among other inputs.
         run: returns the run, or None while the node has none.
         before_answer: is called with the run before it is told that a transition was accepted.
         on_accepted: is called with the run after a transition of it was accepted.
@@ -36,6 +38,7 @@ class TransitionReceiver:
         acknowledger: Acknowledger,
         set_aside: SetAside,
         guard: PublisherGuard,
+        inputs: HandledInputs,
         *,
         run: Callable[[], TrainingRun | None],
         before_answer: Callable[[TrainingRun], None],
@@ -44,6 +47,7 @@ class TransitionReceiver:
         self._node = node
         self._acknowledger = acknowledger
         self._set_aside = set_aside
+        self._inputs = inputs
         self._run = run
         self._before_answer = before_answer
         self._on_accepted = on_accepted
@@ -82,5 +86,7 @@ class TransitionReceiver:
             self._before_answer(run)
         self._acknowledger.acknowledge(conversions.chunk_id(message.chunk), acknowledgment, buffer)
         self._acknowledger.report(message, acknowledgment, buffer)
+        if acknowledgment.status != msg.TransitionAck.RETRY:
+            self._inputs.tell(topics.TRANSITION.name, message.chunk.sequence_number)
         if run is not None and run is self._run() and self._node.is_active and acknowledgment.is_accepted:
             self._on_accepted(run)

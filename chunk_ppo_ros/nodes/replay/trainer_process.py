@@ -1,4 +1,4 @@
-"""Runs reward_node and trainer_node of a replay as processes, in a ROS domain that nobody else uses."""
+"""Runs the trainer_node of a replay as a process, in a ROS domain that nobody else uses."""
 
 from __future__ import annotations
 
@@ -11,13 +11,14 @@ from pathlib import Path
 
 from chunk_ppo_ros.config import TrainConfig
 from chunk_ppo_ros.config.episode import OPERATOR
-from chunk_ppo_ros.nodes.replay.recorded_run import ReplayError
+from chunk_ppo_ros.core.errors import FRESH_UNASKED
+from chunk_ppo_ros.nodes.replay.handled import ReplayError
 from chunk_ppo_ros.runtime import graph as graph_lib
 from chunk_ppo_ros.runtime.description import LOGS
 from chunk_ppo_ros.runtime.supervisor import Supervisor
 
-NODES = ("trainer_node", "reward_node")
-"""The nodes of the recorded run that a replay runs."""
+NODE = "trainer_node"
+"""The node."""
 _KEPT_LINES = 15
 
 
@@ -51,20 +52,24 @@ def keep_off_the_network() -> None:
     os.environ.update(graph_lib.network_environment(discovery="localhost"))
 
 
-class TwoNodes:
-    """The processes of a replay, which run within the context `running`.
+class TrainerProcess:
+    """The trainer_node of a replay, which runs within the context `running`.
 
     Args:
         config: the settings of the replay.
         domain_id: the ROS domain.
-        environment: further variables of the processes.
+        environment: further variables of the process.
+
+    Attributes:
+        parameter_file: the file with the settings of the replay, as ROS reads them.
     """
 
     def __init__(self, config: TrainConfig, *, domain_id: int, environment: Mapping[str, str]) -> None:
         graph = graph_lib.describe(config)
-        nodes = tuple(dataclasses.replace(one, use_sim_time=False) for one in graph.nodes if one.name in NODES)
-        if len(nodes) < len(NODES):
+        nodes = tuple(dataclasses.replace(one, use_sim_time=False) for one in graph.nodes if one.name == NODE)
+        if not nodes:
             raise ReplayError("a recording must be of a training, got one of a run without a trainer")
+        self.parameter_file = graph.parameter_file
         self._lines: list[str] = []
         self._logs = graph.run_dir / LOGS
         self._code: int | None = None
@@ -78,7 +83,7 @@ class TwoNodes:
 
     @contextlib.contextmanager
     def running(self) -> Iterator[None]:
-        """Runs the nodes within the context."""
+        """Runs the node within the context."""
         self._thread.start()
         try:
             yield
@@ -86,15 +91,16 @@ class TwoNodes:
             self._supervisor.stop()
             self._thread.join()
 
-    def check(self) -> None:
-        """Looks whether the nodes run, or have reached the end of the run.
+    def goes_on(self) -> bool:
+        """Returns whether the node runs. It ends by itself where the run has reached its end.
 
         Raises:
-            ReplayError: where one of them has failed.
+            ReplayError: where it has failed.
         """
-        if self._code is not None and self._code != 0:
+        if self._code not in (None, 0, FRESH_UNASKED):
             text = "\n".join(self._lines[-_KEPT_LINES:])
-            raise ReplayError(f"a node of the replay has ended; its log is in {self._logs}, with the lines:\n{text}")
+            raise ReplayError(f"trainer_node has ended; its log is in {self._logs}, with the lines:\n{text}")
+        return self._code is None
 
     def _run(self) -> None:
         self._code = self._supervisor.run()

@@ -1,0 +1,199 @@
+"""Replays what a reward_node has handled from random neighbors, and compares what it sent, without any other process.
+
+The neighbors send the reports on a chunk, feedback, marks, takeovers and stops in a random order and within a
+millisecond. The executor of the node handles them in another order than that in which they were sent.
+"""
+
+from __future__ import annotations
+
+import pathlib
+import random
+from collections.abc import Callable, Iterator
+from typing import Any
+
+import numpy as np
+import pytest
+import rclpy
+from chunk_ppo_msgs import msg
+from chunk_ppo_msgs.srv import EndEpisode
+from rclpy.context import Context
+from rclpy.serialization import serialize_message
+from std_msgs.msg import Bool, Float32
+from std_srvs.srv import SetBool, Trigger
+
+from chunk_ppo_ros.nodes.common.inputs.handled_inputs import RECORDED_ONCE
+from chunk_ppo_ros.nodes.replay.comparison import canonical
+from chunk_ppo_ros.nodes.replay.handled import Handled, ReplayError, in_order, of_run
+from chunk_ppo_ros.nodes.replay.replayed_reward_node import ReplayedRewardNode
+from chunk_ppo_ros.nodes.reward.reward_watch import Restart
+from chunk_ppo_ros.nodes.wire import topics
+from support.reward_neighbors import HORIZON, RUN, Ack, Event, Graph, Result, make_graph
+
+pytestmark = pytest.mark.graph
+
+NUM_CHUNKS = 20
+
+
+@pytest.fixture
+def graph(tmp_path: pathlib.Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Graph]:
+    yield from make_graph(tmp_path, monkeypatch)
+
+
+class Recording:
+    """What the neighbors hear of a reward_node."""
+
+    def __init__(self, graph: Graph) -> None:
+        self.told: list[msg.HandledInput] = []
+        self.raw: dict[tuple[str, int], bytes] = {}
+        topics.HANDLED_INPUT.create_subscription(graph.others, self.told.append)
+        for topic in (topics.ACTION_CHUNK, topics.BOOTSTRAP):
+            topic.create_subscription(graph.others, lambda message, name=topic.name: self._keep(name, message))
+
+    def _keep(self, name: str, message: Any) -> None:
+        self.raw.setdefault((name, message.sequence_number), serialize_message(message))
+
+    def inputs(self) -> tuple[Handled, ...]:
+        """Returns what reward_node has handled, in its order."""
+        return of_run(in_order(map(Handled.of, self.told), "reward_node"), RUN)
+
+
+class Play:
+    """Plays chunks with all that may happen beside them, drawn by a seed."""
+
+    def __init__(self, graph: Graph, seed: int) -> None:
+        self.graph, self.chance = graph, random.Random(seed)
+        self.feedback = topics.HUMAN_FEEDBACK.create_publisher(graph.others)
+        self.chunk = 0
+        graph.until(lambda: self.feedback.get_subscription_count())
+
+    def run(self) -> None:
+        graph = self.graph
+        graph.announce()
+        for number in range(NUM_CHUNKS):
+            self._start()
+            graph.others.ack = self.chance.choice((Ack.ACCEPTED, Ack.ACCEPTED, None))
+            self._play(number)
+            self.chunk += 1
+        graph.others.ack = Ack.ACCEPTED  # Transitions without an answer are sent again.
+        graph.until(lambda: not len(graph.node.outbox.delivery))
+
+    def _start(self) -> None:
+        """Starts the episode, unless a call of before has started it."""
+        events = self.graph.others.events
+        self.graph.until(lambda: events and events[-1].event != Event.ENDED)
+        episode = events[-1].episode
+        if not any((one.episode, one.event) == (episode, Event.STARTED) for one in events):
+            self.graph.call("start_episode", Trigger.Request())
+            self.chunk = 0
+        self.graph.until(lambda: any((one.episode, one.event) == (episode, Event.STARTED) for one in events))
+
+    def _play(self, number: int) -> None:
+        graph, chance = self.graph, self.chance
+        episode = graph.others.events[-1].episode
+        ends = {"terminated": chance.random() < 0.1}
+        status = chance.choice((Result.EXECUTED,) * 8 + (Result.FAULT, Result.REFUSED))
+        num_steps = HORIZON if status == Result.EXECUTED else chance.randrange(HORIZON)
+        acts: list[Callable[[], Any]] = [
+            lambda: graph.sample(number, episode=episode, chunk=self.chunk, value=chance.random()),
+            lambda: graph.execute(number, status=status, num_steps=num_steps),
+            lambda: graph.judge(number, reward=chance.random(), **ends),
+            *(self._aside() for _ in range(chance.randrange(4))),
+        ]
+        chance.shuffle(acts)
+        for act in acts:
+            act()
+            if chance.random() < 0.3:
+                graph.spin(chance.choice((0.0, 0.001, 0.01)))
+        graph.until(lambda: any(outcome.sequence_number == number for outcome in graph.others.outcomes))
+        graph.bootstrap(number, value=chance.random())
+        graph.spin(0.05)
+
+    def _aside(self) -> Callable[[], Any]:
+        others, chance = self.graph.others, self.chance
+        value = chance.random()
+        outcome = chance.choice((Event.SUCCESS, Event.FAILURE, Event.DISCARDED))
+        return chance.choice(
+            (
+                *[lambda: self.feedback.publish(Float32(data=value))] * 4,
+                lambda: others.callers["end_episode"].call_async(EndEpisode.Request(outcome=outcome)),
+                lambda: others.callers["start_episode"].call_async(Trigger.Request()),  # It is refused while one runs.
+                lambda: others.callers["pause"].call_async(SetBool.Request(data=value < 0.5)),
+                lambda: others.takeover.publish(msg.TakeoverState(human=value < 0.5)),
+                lambda: others.stop.publish(Bool(data=value < 0.5)),
+            )
+        )
+
+
+def replayed(folder: pathlib.Path, recording: Recording) -> ReplayedRewardNode:
+    """Returns a reward_node that has handled what was recorded. Its folder is new."""
+    context = Context()
+    settings = [f"run.run_dir:={folder}", f"model.action_horizon:={HORIZON}", "env.max_episode_chunks:=3"]
+    settings += ["episode.reset:=operator", "episode.start_automatically:=false"]
+    rclpy.init(args=["--ros-args", *(part for one in settings for part in ("-p", one))], context=context)
+    node = ReplayedRewardNode(context)
+    try:
+        for one in recording.inputs():
+            key = (one.name, one.number)
+            node.hand_over(one, recording.raw[key] if one.name in RECORDED_ONCE else one.content)
+    finally:
+        node.destroy_node()
+        context.try_shutdown()
+    return node
+
+
+def contents(messages: Any) -> dict[int, bytes]:
+    """Returns the first message of each transition, by its number."""
+    found: dict[int, bytes] = {}
+    for message in messages:
+        found.setdefault(message.chunk.sequence_number, canonical(serialize_message(message)))
+    return found
+
+
+def endings(messages: Any) -> dict[int, tuple[int, float, int, bool]]:
+    """Returns how each episode ended, by its number."""
+    ended = (message for message in messages if message.event == Event.ENDED)
+    return {
+        one.episode: (one.outcome, float(np.float32(one.total_reward)), one.num_chunks, one.intervened) for one in ended
+    }
+
+
+@pytest.mark.parametrize("seed", range(8))
+def test_the_same_inputs_in_the_same_order_give_the_same_transitions(
+    graph: Graph, tmp_path: pathlib.Path, seed: int
+) -> None:
+    recording = Recording(graph)
+    Play(graph, seed).run()
+    graph.until(lambda: len(recording.told) == graph.node.inputs.num_told)
+    live, ended = contents(graph.others.transitions), endings(graph.others.events)
+    graph.remove(graph.node)
+    node = replayed(tmp_path / "again", recording)
+    assert len(live) >= 3 and len(ended) >= 2
+    assert contents(node.transitions.values()) == live
+    assert endings(node.ends.values()) == ended
+
+
+def test_a_node_that_was_started_anew_is_found_again_where_it_was_found(
+    graph: Graph, tmp_path: pathlib.Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    recording = Recording(graph)
+    graph.announce()
+    graph.start()
+    graph.play(0)
+    graph.sample(1, chunk=1)
+    graph.spin(0.1)
+    found = [Restart.of("robot_node execution_result anew")]
+    monkeypatch.setattr(graph.node._restarts, "_find", lambda: [found.pop()] if found else [])
+    graph.until(lambda: any(event.outcome == Event.INTERRUPTED for event in graph.others.events))
+    graph.until(lambda: any(one.restarts for one in recording.told))
+    graph.until(lambda: graph.others.transitions)
+    live, ended = contents(graph.others.transitions), endings(graph.others.events)
+    graph.until(lambda: len(recording.told) == graph.node.inputs.num_told)
+    graph.remove(graph.node)
+    node = replayed(tmp_path / "again", recording)
+    assert contents(node.transitions.values()) == live
+    assert endings(node.ends.values()) == ended
+    restart = next(number for number, one in enumerate(recording.told) if one.restarts)
+    recording.told[restart].name = "takeover_state"
+    recording.told[restart].content = serialize_message(msg.TakeoverState())
+    with pytest.raises(ReplayError, match="must look for restarts of nodes when it handles takeover_state"):
+        replayed(tmp_path / "other", recording)
