@@ -199,6 +199,15 @@ def test_sourced_ros_is_used_alone_where_there_are_no_wheels(tmp_path: Path) -> 
     assert build_messages.ros_prefixes(environ, environment=tmp_path / "venv") == [tmp_path / "overlay", sourced]
 
 
+def test_only_the_generators_of_the_wheels_have_their_files_compiled_together(tmp_path: Path) -> None:
+    sourced, venv = tmp_path / "ros", tmp_path / "venv"
+    for prefix in (sourced, venv):
+        (prefix / build_messages.GENERATORS).mkdir(parents=True)
+    (venv / "lib" / "python3.11" / "site-packages" / "ros_wheels_bootstrapper").mkdir(parents=True)
+    assert build_messages.generates_by_wheels([tmp_path / "overlay", venv])
+    assert not build_messages.generates_by_wheels([sourced, venv])
+
+
 def test_no_ros_at_all_is_an_error_that_says_what_to_do(tmp_path: Path) -> None:
     with pytest.raises(build_messages.MessageBuildError, match=r"source /opt/ros/<distro>/setup\.bash"):
         build_messages.ros_prefixes({}, environment=tmp_path)

@@ -14,13 +14,14 @@ import os
 import shutil
 import subprocess
 import sys
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from pathlib import Path
 
 from repair_wheels import has_ros_wheels, repair
 
 SOURCE = Path(__file__).resolve().parent.parent / "msg"
 GENERATORS = Path("share/rosidl_default_generators/cmake")
+COMPILE_TOGETHER = Path(__file__).with_name("compile_together.cmake")
 
 
 class MessageBuildError(RuntimeError):
@@ -46,6 +47,12 @@ def ros_prefixes(environ: Mapping[str, str], *, environment: Path) -> list[Path]
             "--no-build-isolation"
         )
     return list(dict.fromkeys(prefixes))
+
+
+def generates_by_wheels(prefixes: Iterable[Path]) -> bool:
+    """Returns whether the first prefix with rosidl's generators holds the ROS wheels, whose files compile together."""
+    first = next(prefix for prefix in prefixes if (prefix / GENERATORS).is_dir())
+    return has_ros_wheels(first)
 
 
 def find_tool(name: str, *, environment: Path) -> str:
@@ -107,6 +114,8 @@ def build_messages(prefix: Path, *, build_folder: Path, source: Path = SOURCE) -
     (build_folder / "COLCON_IGNORE").touch()
     configure = [cmake, "-S", str(source), "-B", str(build_folder), "--fresh", "-DCMAKE_BUILD_TYPE=Release"]
     configure += ["-DBUILD_TESTING=OFF", f"-DPython3_EXECUTABLE={sys.executable}", f"-DCMAKE_INSTALL_PREFIX={prefix}"]
+    if generates_by_wheels(prefixes):
+        configure.append(f"-DCMAKE_PROJECT_INCLUDE={COMPILE_TOGETHER}")
     jobs = str(os.cpu_count() or 1)
     name = "chunk_ppo_msgs" if source == SOURCE else source.name
     print(f"building {name} for {prefix} ({jobs} jobs, about a minute on two cores)", flush=True)

@@ -188,7 +188,7 @@ def steps() -> list[Step]:
     """Returns the steps in their order. After the step that makes the environment, all others run again."""
     lists = [*requirement_files(), "assets.txt", "constraints.txt"]
     requirements = digest(ROOT / "requirements" / name for name in lists)
-    builders = [ROOT / "tools" / "build_messages.py", ROOT / "tools" / "repair_wheels.py"]
+    builders = [ROOT / "tools" / name for name in ("build_messages.py", "compile_together.cmake", "repair_wheels.py")]
     messages = digest([*(ROOT / "msg").iterdir(), *builders, ROOT / "requirements" / "ros-wheels.txt"])
     package = digest([NODE_LIST, ROOT / "setup.py", ROOT / "setup.cfg", ROOT / "package.xml", ROOT / "pyproject.toml"])
     linked = sorted(file.name for name in ("launch", "config") for file in (ROOT / name).iterdir())
@@ -196,7 +196,7 @@ def steps() -> list[Step]:
     return [
         Step(ENVIRONMENT, origin().key, make_environment, "seconds"),
         Step("Python packages (1.5 GB, several minutes)", requirements, install_requirements),
-        Step("messages (chunk_ppo_msgs)", messages, install_messages, "compiled here, about two minutes"),
+        Step("messages (chunk_ppo_msgs)", messages, install_messages, "compiled here, about a minute"),
         Step("the package itself", " ".join([package, *linked]), install_package, "seconds"),
         Step("OpenGL", rendering, prepare_rendering, "seconds, unless packages are installed by apt-get"),
     ]
