@@ -144,8 +144,8 @@ def _spin(executor: Executor, signals: _Signals, node: Node) -> None:
     """Spins until a signal, or until the node has a failure.
 
     EventsExecutor logs an exception of a callback as a fatal error with a traceback. A node that keeps a UserError as
-    its `failure` ends with one line. The supervisor learns that the node is up, which is when it spins, or when it
-    says so by `is_ready`.
+    its `failure` ends with one line, and one that keeps an EndOfRun ends with none. The supervisor learns that the node
+    is up, which is when it spins, or when it says so by `is_ready`.
     """
     signals.spinning = True
     while not signals.received and executor.context.ok():

@@ -15,6 +15,7 @@ from std_msgs.msg import Bool
 
 from chunk_ppo_ros.core.errors import UserError
 from chunk_ppo_ros.nodes.common.conditions import DIAGNOSTICS_PERIOD, Condition, Conditions
+from chunk_ppo_ros.nodes.common.runner import EndOfRun
 from chunk_ppo_ros.nodes.common.status.diagnostics import Diagnostics, Value
 from chunk_ppo_ros.nodes.common.status.ros_time import RosTime
 from chunk_ppo_ros.nodes.common.worker import Outcome, ResultT, Worker
@@ -48,8 +49,8 @@ class WorkerNode(LifecycleNode):
         # EventsExecutor supports no guard conditions. A timer that is reset from any thread fires once instead.
         self._wake = self.create_timer(0.0, self._deliver, clock=steady, autostart=False)
         self._worker = Worker(name=f"{name}_worker", wake=self._wake.reset)
-        self.failure: UserError | None = None
-        """The error with which the node must end, after which `run_node` ends the process."""
+        self.failure: UserError | EndOfRun | None = None
+        """The error with which the node must end, or the end of its run, after which `run_node` ends the process."""
         self._generation = 0
         self._ready = False
         self._starts_itself = False  # whether the node is on its way from the start of its process to active
@@ -231,8 +232,8 @@ class WorkerNode(LifecycleNode):
         self._wake.cancel()
         try:
             self._worker.deliver()
-        except UserError as error:
-            self.failure = error
+        except (UserError, EndOfRun) as end:
+            self.failure = end
 
     def _set_ready(self, ready: bool) -> None:
         self._ready = ready

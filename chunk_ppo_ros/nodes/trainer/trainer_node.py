@@ -12,7 +12,6 @@ from collections.abc import Sequence
 from typing import NoReturn
 
 from chunk_ppo_msgs import msg
-from rclpy.executors import SingleThreadedExecutor
 
 from chunk_ppo_ros.core.metrics import Metrics
 from chunk_ppo_ros.nodes.common import condition_table
@@ -265,8 +264,7 @@ class TrainerNode(WorkerNode):
 
 def main(args: Sequence[str] | None = None) -> NoReturn:
     """Runs the node until it is stopped, and ends the process."""
-    # The end of training is the exception EndOfRun in a callback, which EventsExecutor would log as a fatal error.
-    run_node(TrainerNode, args, make_executor=SingleThreadedExecutor)
+    run_node(TrainerNode, args)
 
 
 if __name__ == "__main__":
