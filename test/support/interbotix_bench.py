@@ -5,6 +5,7 @@ The interface package must be on sys.path, by the fixture `interbotix_messages`.
 
 from __future__ import annotations
 
+import functools
 from collections.abc import Iterator
 from contextlib import ExitStack, contextmanager
 from typing import TYPE_CHECKING
@@ -15,8 +16,10 @@ from std_srvs.srv import Trigger
 
 from chunk_ppo_ros.config import RobotConfig
 from chunk_ppo_ros.nodes.common.operator_calls import OperatorCalls
+from chunk_ppo_ros.nodes.common.peers.message_origin import WithOrigin
 from chunk_ppo_ros.nodes.robot.between_episodes.prepare_service import serve_preparation
-from chunk_ppo_ros.nodes.robot.robot_backends import make_backend
+from chunk_ppo_ros.nodes.robot.robot_backends import make_backend, note_states_of
+from chunk_ppo_ros.nodes.wire import topics
 from chunk_ppo_ros.robot import aloha
 from support.spinner import Spinner
 
@@ -34,6 +37,10 @@ class Bench(Spinner):
         self.node = rclpy.create_node("bench")
         super().__init__(self.node)
         self.backend = make_backend(self.node, config)
+        note_states = note_states_of(self.backend)
+        for side, topic in topics.FOLLOWER_STATES.items():
+            note = functools.partial(lambda side, message, origin: note_states(side, origin.publisher), side)
+            topic.create_subscription(self.node, WithOrigin(note))
         serve_preparation(OperatorCalls(self.node, run_id=str), self.backend)
         self._running: dict[str, ExitStack] = {}
 

@@ -95,6 +95,8 @@ class Conditions:
             condition: an entry of the table of conditions.
             values: the values that its key and its text `cleared` name.
         """
+        if not self._standing:
+            return  # This is so at nearly every message, and a key costs more than the question.
         if self._standing.pop(condition.key.format(**values), None) is not None:
             self._logger.info(condition.cleared.format(**values))
             self._on_change()

@@ -55,6 +55,19 @@ class ServesLockstep(Protocol):
 
 
 @runtime_checkable
+class HearsStates(Protocol):
+    """A back end that wants to know when joint states of the followers arrive, and from whom."""
+
+    def note_states(self, side: str, publisher: bytes) -> None:
+        """Is called at all joint states of a follower, also at those that cannot be used.
+
+        Args:
+            side: "left" or "right".
+            publisher: the id of the publisher; empty where rclpy does not tell it.
+        """
+
+
+@runtime_checkable
 class HasFeatures(Protocol):
     """A back end that says what its drivers take and tell."""
 
@@ -174,6 +187,11 @@ def temperatures_of(backend: RobotBackend) -> tuple[MotorTemperature, ...]:
 def goals_dropped(backend: RobotBackend) -> int:
     """Returns how often the motors of an arm may have lost their goals, which is 0 where a back end does not know."""
     return backend.goals_dropped() if isinstance(backend, CountsLosses) else 0
+
+
+def note_states_of(backend: RobotBackend) -> Callable[[str, bytes], None]:
+    """Returns what is called at all joint states of a follower, which does nothing where a back end does not listen."""
+    return backend.note_states if isinstance(backend, HearsStates) else lambda side, publisher: None
 
 
 def problem_of(backend: RobotBackend) -> str:

@@ -38,7 +38,7 @@ from chunk_ppo_ros.nodes.robot.motion_lifecycle import MotionLifecycle
 from chunk_ppo_ros.nodes.robot.motor_reports import MotorReports, tells_currents
 from chunk_ppo_ros.nodes.robot.obstacles import Obstacles
 from chunk_ppo_ros.nodes.robot.results.result_publisher import ResultPublisher
-from chunk_ppo_ros.nodes.robot.robot_backends import make_backend, sleep_pose_of
+from chunk_ppo_ros.nodes.robot.robot_backends import make_backend, note_states_of, sleep_pose_of
 from chunk_ppo_ros.nodes.robot.robot_diagnostics import RobotDiagnostics
 from chunk_ppo_ros.nodes.robot.shadow_backend import NOTICE, shadow_status
 from chunk_ppo_ros.nodes.wire import parameters, qos, topics
@@ -167,6 +167,7 @@ class RobotNode(MotionLifecycle):
             note_sender=self._intruders.on_message,
             tells_currents=tells_currents(self._backend),
             on_arm_states=self._pace.on_arm_states,
+            note_arrival=note_states_of(self._backend),
         )
         self._stops = OperatorStops(
             self,

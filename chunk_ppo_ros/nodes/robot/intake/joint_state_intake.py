@@ -12,6 +12,7 @@ from sensor_msgs.msg import JointState
 
 from chunk_ppo_ros.core.units import NANOSECONDS
 from chunk_ppo_ros.nodes.common.conditions import Conditions
+from chunk_ppo_ros.nodes.common.peers.message_origin import MessageOrigin, WithOrigin
 from chunk_ppo_ros.nodes.common.sensors import sensor_conditions
 from chunk_ppo_ros.nodes.common.subscriptions import NoteSender
 from chunk_ppo_ros.nodes.robot.robot_diagnostics import RobotDiagnostics
@@ -35,6 +36,8 @@ class JointStateIntake:
         note_sender: notes who sends the followers' joint states.
         tells_currents: whether the efforts in the joint states are the currents of the motors, mA.
         on_arm_states: is called after usable joint states of a follower.
+        note_arrival: is called with the side and the publisher's id at all joint states of a follower, before they are
+            used. The id is empty where rclpy does not tell it.
     """
 
     def __init__(
@@ -49,6 +52,7 @@ class JointStateIntake:
         note_sender: NoteSender,
         tells_currents: bool,
         on_arm_states: Callable[[], None],
+        note_arrival: Callable[[str, bytes], None] = lambda side, publisher: None,
     ) -> None:
         self._clock = node.get_clock()
         self._tells_currents = tells_currents
@@ -57,14 +61,16 @@ class JointStateIntake:
         self._diagnostics = diagnostics
         self._conditions = conditions
         self._on_arm_states = on_arm_states
+        self._note_arrival = note_arrival
         for side in aloha.SIDES:
-            on_follower = functools.partial(self._on_follower, side)
+            on_follower = WithOrigin(functools.partial(self._on_follower, side))
             topic = topics.FOLLOWER_STATES[side]
             topic.create_subscription(node, note_sender(topic.name, on_follower), profile=profile)
             on_leader = functools.partial(self._on_leader, side)
             topics.LEADER_STATES[side].create_subscription(node, on_leader)
 
-    def _on_follower(self, side: str, message: JointState) -> None:
+    def _on_follower(self, side: str, message: JointState, origin: MessageOrigin) -> None:
+        self._note_arrival(side, origin.publisher)
         try:
             state = aloha.follower_reading(message.name, message.position, self._convention)
         except ValueError as error:

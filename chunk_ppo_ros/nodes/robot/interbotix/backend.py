@@ -61,6 +61,10 @@ class InterbotixBackend:
             follower.watch_driver()
         return "; ".join(filter(None, [self._bad_target, *(arm.problem for arm in self._followers.values())]))
 
+    def note_states(self, side: str, publisher: bytes) -> None:
+        """Counts joint states of a driver, and notices a driver that is new by its id."""
+        self._followers[side].note_states(publisher)
+
     def send_all(self) -> None:
         """Commands the grippers at each step from now on, which a simulator in lockstep waits for."""
         for follower in self._followers.values():

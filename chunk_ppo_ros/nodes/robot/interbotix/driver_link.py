@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
+import array
 import collections
 import itertools
 import time
 from typing import Any
 
 from rclpy.node import Node
-from sensor_msgs.msg import JointState
 
 from chunk_ppo_ros.data import topic_names
 from chunk_ppo_ros.data.topic_names import GROUP_COMMANDS
@@ -17,8 +17,8 @@ from chunk_ppo_ros.nodes.common.interbotix_interfaces import (
     SINGLE_COMMANDS,
     DriverInterfaces,
 )
-from chunk_ppo_ros.nodes.common.peers.foreign_publishers import publishers_of
 from chunk_ppo_ros.nodes.common.peers.listeners import Listeners
+from chunk_ppo_ros.nodes.common.peers.topic_publishers import TopicPublishers
 from chunk_ppo_ros.nodes.robot.interbotix.waits import CountReached, ServiceCall
 from chunk_ppo_ros.nodes.wire import qos
 from chunk_ppo_ros.robot import aloha
@@ -33,10 +33,10 @@ ALL_GROUP = "all"
 
 
 class DriverLink:
-    """Commands, calls and listens to the driver of one follower.
+    """Commands and calls the driver of one follower, and knows whether it runs.
 
     Args:
-        node: the node that owns publishers, clients and the subscription.
+        node: the node that owns publishers and clients.
         side: "left" or "right".
         interfaces: the types of Interbotix's messages and services.
     """
@@ -51,6 +51,8 @@ class DriverLink:
         self._arm = node.create_publisher(interfaces.group_command, f"{self.name}/{GROUP_COMMANDS}", qos.COMMAND)
         self._gripper = node.create_publisher(interfaces.single_command, f"{self.name}/{SINGLE_COMMANDS}", qos.COMMAND)
         self._listeners = Listeners(node, [self._arm, self._gripper])
+        self._drivers = TopicPublishers(node, self._states_topic)
+        self._commanders = [TopicPublishers(node, publisher.topic_name) for publisher in (self._arm, self._gripper)]
         self._info: Any = node.create_client(interfaces.robot_info, f"{self.name}/get_robot_info")
         self._modes: Any = node.create_client(interfaces.operating_modes, f"{self.name}/set_operating_modes")
         self._reboots: Any = node.create_client(interfaces.reboot, f"{self.name}/reboot_motors")
@@ -60,7 +62,6 @@ class DriverLink:
         self._num_states = 0
         # the steady times of the last joint states, s
         self._arrivals: collections.deque[float] = collections.deque(maxlen=NUM_ARRIVALS)
-        node.create_subscription(JointState, self._states_topic, self._on_states, qos.SENSOR)
 
     @property
     def state_periods(self) -> list[float]:
@@ -69,8 +70,7 @@ class DriverLink:
 
     def drivers(self) -> frozenset[bytes]:
         """Returns the ids of all that publish the arm's joint states. A driver that was started again has a new id."""
-        found = self._node.get_publishers_info_by_topic(self._states_topic)
-        return frozenset(bytes(info.endpoint_gid) for info in found)
+        return self._drivers.ids
 
     def absence(self, drivers: frozenset[bytes]) -> str:
         """Returns what is missing where the driver does not run, or an empty string.
@@ -85,16 +85,18 @@ class DriverLink:
 
     def rivals(self) -> str:
         """Returns the nodes that command the arm beside this one, or an empty string."""
-        names = {
-            name
-            for publisher in (self._arm, self._gripper)
-            for name, _ in publishers_of(self._node, publisher.topic_name)
-        }
+        names = frozenset[str]().union(*(publishers.nodes for publishers in self._commanders))
         return ", ".join(sorted(names - {self._node.get_fully_qualified_name()}))
+
+    def note_states(self, publisher: bytes) -> None:
+        """Counts joint states of the driver. `publisher` is the id of who sent them, or empty where it is not known."""
+        self._drivers.note_sender(publisher)
+        self._num_states += 1
+        self._arrivals.append(time.monotonic())
 
     def send_arm(self, positions: list[float]) -> None:
         """Commands the six joints, rad."""
-        self._arm.publish(self._interfaces.group_command(name=ARM_GROUP, cmd=positions))
+        self._arm.publish(self._interfaces.group_command(name=ARM_GROUP, cmd=array.array("f", positions)))
 
     def send_gripper(self, motor: float) -> None:
         """Commands the gripper's motor, rad. The driver needs at least 10 ms for it."""
@@ -151,7 +153,3 @@ class DriverLink:
 
     def _call(self, client: Any, kind: Any, **values: object) -> ServiceCall:
         return ServiceCall(client, kind.Request(**values))
-
-    def _on_states(self, message: JointState) -> None:
-        self._num_states += 1
-        self._arrivals.append(time.monotonic())

@@ -69,6 +69,10 @@ class Follower:
         """The namespace of the arm's driver."""
         return self._link.name
 
+    def note_states(self, publisher: bytes) -> None:
+        """Counts joint states of the driver, which come from the publisher of this id."""
+        self._link.note_states(publisher)
+
     def prepare_again(self, reason: str) -> None:
         """Forgets that the arm is prepared. Nothing is sent to it until it is prepared again."""
         self._end_routine()
