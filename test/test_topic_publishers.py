@@ -45,7 +45,7 @@ def publishers(graph: Graph, clock: SteadyClock) -> TopicPublishers:
 
 def test_the_graph_is_asked_once_as_long_as_nothing_changes(publishers: TopicPublishers, graph: Graph) -> None:
     for _ in range(100):
-        assert (publishers.ids, publishers.nodes) == ({b"xs_sdk"}, {"/xs_sdk"})
+        assert (set(publishers.ids), set(publishers.nodes)) == ({b"xs_sdk"}, {"/xs_sdk"})
     assert graph.num_looks == 1
 
 
@@ -75,6 +75,6 @@ def test_one_that_comes_when_another_goes_is_noticed_within_a_second_or_by_its_f
 
 def test_a_node_whose_name_is_not_known_yet_is_looked_up_until_it_is(publishers: TopicPublishers, graph: Graph) -> None:
     graph.present[TOPIC] = ["_NODE_NAME_UNKNOWN_"]
-    assert (publishers.ids, publishers.nodes) == ({b"_NODE_NAME_UNKNOWN_"}, frozenset())
+    assert (set(publishers.ids), set(publishers.nodes)) == ({b"_NODE_NAME_UNKNOWN_"}, set())
     graph.present[TOPIC] = ["rival"]
     assert publishers.nodes == {"/rival"}
