@@ -20,6 +20,7 @@ ROOT = Path(__file__).resolve().parent.parent
 sys.path.insert(0, str(ROOT / "tools"))
 
 import build_messages  # noqa: E402
+import checkout_links  # noqa: E402
 import repair_wheels  # noqa: E402
 import setup_environment  # noqa: E402
 import system_packages  # noqa: E402
@@ -85,7 +86,7 @@ def test_the_list_of_nodes_is_read_without_any_package_installed() -> None:
         [sys.executable, "-I", "-S", "-c", read], cwd=ROOT, capture_output=True, text=True, check=True
     )
     assert done.stdout.split() == [node.name for node in NODES]
-    assert setup_environment.NODE_LIST.samefile(ROOT / "chunk_ppo_ros" / "runtime" / "description.py")
+    assert (ROOT / checkout_links.NODE_LIST).samefile(ROOT / "chunk_ppo_ros" / "runtime" / "description.py")
 
 
 def test_set_up_links_the_launch_files_in_a_folder_that_ros2_launch_looks_into(tmp_path: Path) -> None:
@@ -94,7 +95,7 @@ def test_set_up_links_the_launch_files_in_a_folder_that_ros2_launch_looks_into(t
     share.mkdir(parents=True)
     (share / "launch").symlink_to(ROOT / "launch")
     for _ in range(2):
-        setup_environment.link_files(ROOT / "launch", share / "launch")
+        checkout_links.link_files(ROOT / "launch", share / "launch")
         found = {name for _, _, names in os.walk(share) for name in names}
         assert found >= {"training.launch.py", "policy.launch.py", "node_packages.py"}
     assert (share / "launch" / "training.launch.py").samefile(ROOT / "launch" / "training.launch.py")
@@ -240,7 +241,7 @@ def test_opengl_is_installed_until_a_backend_renders(monkeypatch: pytest.MonkeyP
 
 def test_the_program_has_one_name_in_all_places_that_install_it() -> None:
     """setup.py and set-up run before the package can be imported, so that they spell the name themselves."""
-    assert setup_environment.PROGRAM == PROGRAM
+    assert checkout_links.PROGRAM == PROGRAM
     text = (ROOT / "setup.py").read_text(encoding="utf-8")
     assert f'PROGRAMS = ("{PROGRAM}", NAME)' in text
     assert '*(f"{program} = {NAME}.__main__:run" for program in PROGRAMS)' in text

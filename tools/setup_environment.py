@@ -15,7 +15,6 @@ import fcntl
 import hashlib
 import json
 import os
-import runpy
 import shutil
 import subprocess
 import sys
@@ -23,6 +22,8 @@ import time
 from collections.abc import Callable, Iterable
 from pathlib import Path
 
+from checkout_links import NODE_LIST, link_checkout
+from logged_command import run_logged
 from system_packages import GL_BACKENDS, MissingPackagesError, ensure_build_tools, ensure_rendering
 from venv_origin import ForeignEnvironmentError, Origin, check
 
@@ -31,11 +32,11 @@ VENV = ROOT / ".venv"
 PYTHON = VENV / "bin" / "python"
 STAMP = VENV / "setup_steps.json"
 LOCK = ROOT / ".cache" / "setup.lock"
-NAME = "chunk_ppo_ros"
-PROGRAM = "chunk_ppo"
+LOG = ROOT / ".cache" / "setup.log"
+"""The output of pip."""
 ENVIRONMENT = "virtual environment .venv"
 STARTED = "a virtual environment that is being made"
-NODE_LIST = ROOT / NAME / "runtime" / "description.py"
+TOTAL = "all of it takes about four minutes on two cores where packages come quickly"
 
 
 class SetupError(RuntimeError):
@@ -72,25 +73,39 @@ def digest(paths: Iterable[Path]) -> str:
     return total.hexdigest()
 
 
+def environ() -> dict[str, str]:
+    """Returns the variables of a command of the set-up, without those of another active environment."""
+    foreign = ("_ROS_WHEELS_BOOTSTRAP_COMPLETE", "VIRTUAL_ENV", "PYTHONHOME")
+    return {name: value for name, value in os.environ.items() if name not in foreign}
+
+
 def run(*command: str | Path) -> None:
-    """Runs a command of the set-up in the checkout, without the variables of another active environment.
+    """Runs a command of the set-up in the checkout.
 
     Raises:
         SetupError: when the command fails.
     """
-    foreign = ("_ROS_WHEELS_BOOTSTRAP_COMPLETE", "VIRTUAL_ENV", "PYTHONHOME")
-    environ = {name: value for name, value in os.environ.items() if name not in foreign}
-    status = subprocess.run([str(part) for part in command], cwd=ROOT, env=environ, stdin=subprocess.DEVNULL).returncode
-    if status:
-        raise SetupError(
-            f"`{' '.join(map(str, command))}` must succeed, got exit status {status}; see its output above, then "
-            "run `make setup` again (`make clean` first to start from nothing)"
-        )
+    words = [str(part) for part in command]
+    _require(words, subprocess.run(words, cwd=ROOT, env=environ(), stdin=subprocess.DEVNULL).returncode, "")
 
 
 def pip_install(*arguments: str | Path) -> None:
-    """Runs `pip install` in the environment."""
-    run(PYTHON, "-m", "pip", "--disable-pip-version-check", "install", "--no-input", "--progress-bar=off", *arguments)
+    """Runs `pip install` in the environment. Its output goes to LOG, because it is hundreds of lines long.
+
+    Raises:
+        SetupError: when pip fails.
+    """
+    words = [str(PYTHON), "-m", "pip", "--disable-pip-version-check", "install", "--no-input", "--progress-bar=off"]
+    words += map(str, arguments)
+    _require(words, run_logged(words, environ=environ(), folder=ROOT, log=LOG), f" and all of it in {LOG}")
+
+
+def _require(words: list[str], status: int, log: str) -> None:
+    if status:
+        raise SetupError(
+            f"`{' '.join(words)}` must succeed, got exit status {status}; see its output above{log}, then "
+            "run `make setup` again (`make clean` first to start from nothing)"
+        )
 
 
 def origin() -> Origin:
@@ -132,6 +147,7 @@ def requirement_files() -> list[str]:
 
 def install_requirements() -> None:
     """Installs the pinned packages."""
+    print(f"downloading and installing pinned packages; all that pip says goes to {LOG}", flush=True)
     folder = ROOT / "requirements"
     lists = [part for name in requirement_files() for part in ("-r", folder / name)]
     pip_install("-c", folder / "constraints.txt", *lists)
@@ -143,34 +159,10 @@ def install_messages() -> None:
     run(PYTHON, ROOT / "tools" / "build_messages.py", VENV, VENV / "build" / "chunk_ppo_msgs")
 
 
-def link_files(folder: Path, at: Path) -> None:
-    """Makes a folder with a link to each file of another one. `ros2 launch` finds no file behind a linked folder."""
-    if at.is_symlink():
-        at.unlink()
-    shutil.rmtree(at, ignore_errors=True)
-    for file in sorted(folder.iterdir()):
-        if file.is_file():
-            link(file, at / file.name)
-
-
-def link(target: Path, at: Path) -> None:
-    """Makes a symbolic link and replaces an existing file or link."""
-    at.parent.mkdir(parents=True, exist_ok=True)
-    at.unlink(missing_ok=True)
-    at.symlink_to(target)
-
-
 def install_package() -> None:
-    """Installs the checkout editable, with links to its ament index entries, launch files, settings and nodes."""
-    pip_install("--quiet", "--no-deps", "--no-build-isolation", "--editable", ROOT)
-    share = VENV / "share"
-    link(ROOT / "resource" / NAME, share / "ament_index" / "resource_index" / "packages" / NAME)
-    link(ROOT / "package.xml", share / NAME / "package.xml")
-    for name in ("launch", "config"):
-        link_files(ROOT / name, share / NAME / name)
-    nodes = [node.name for node in runpy.run_path(str(NODE_LIST))["NODES"]]
-    for name in (*nodes, PROGRAM, NAME):  # The last two are the program, as `ros2 run` finds it.
-        link(VENV / "bin" / name, VENV / "lib" / NAME / name)
+    """Installs the checkout editable, with links to what an editable install does not have."""
+    pip_install("--no-deps", "--no-build-isolation", "--editable", ROOT)
+    link_checkout(ROOT, VENV)
 
 
 def prepare_rendering() -> None:
@@ -190,12 +182,14 @@ def steps() -> list[Step]:
     requirements = digest(ROOT / "requirements" / name for name in lists)
     builders = [ROOT / "tools" / name for name in ("build_messages.py", "compile_together.cmake", "repair_wheels.py")]
     messages = digest([*(ROOT / "msg").iterdir(), *builders, ROOT / "requirements" / "ros-wheels.txt"])
-    package = digest([NODE_LIST, ROOT / "setup.py", ROOT / "setup.cfg", ROOT / "package.xml", ROOT / "pyproject.toml"])
+    package = digest(
+        [ROOT / NODE_LIST, ROOT / "setup.py", ROOT / "setup.cfg", ROOT / "package.xml", ROOT / "pyproject.toml"]
+    )
     linked = sorted(file.name for name in ("launch", "config") for file in (ROOT / name).iterdir())
     rendering = digest([ROOT / "tools" / "system_packages.py"])
     return [
         Step(ENVIRONMENT, origin().key, make_environment, "seconds"),
-        Step("Python packages (1.5 GB, several minutes)", requirements, install_requirements),
+        Step("Python packages", requirements, install_requirements, "1.5 GB on the disk, two to three minutes"),
         Step("messages (chunk_ppo_msgs)", messages, install_messages, "compiled here, about a minute"),
         Step("the package itself", " ".join([package, *linked]), install_package, "seconds"),
         Step("OpenGL", rendering, prepare_rendering, "seconds, unless packages are installed by apt-get"),
@@ -221,13 +215,15 @@ def plan(outdated: Iterable[Step]) -> str:
     """Returns lines that say where the set-up works, by which Python, and which steps with which extent."""
     found = origin()
     lines = [f"  {step.title}{f': {step.extent}' if step.extent else ''}" for step in outdated]
+    if any(step.work is make_environment for step in outdated):
+        lines.append(TOTAL)
     ros = f"on ROS 2 {found.ros}" if sourced_ros() else "with ROS 2 from wheels"
     return "\n".join([f"set-up of {VENV} by Python {found.python} ({found.interpreter}), {ros}:", *lines])
 
 
 def run_steps() -> None:
     """Runs the steps that are not up to date and records each when it is finished."""
-    finished = read_stamp()
+    finished, started = read_stamp(), time.monotonic()
     outdated = [step for step in steps() if finished.get(step.title) != step.key]
     if any(step.work is make_environment for step in outdated):
         outdated = steps()  # A new environment is empty, so all steps are needed.
@@ -243,6 +239,14 @@ def run_steps() -> None:
         finished[step.title] = step.key
         write_stamp(finished)
         print(f"--- done in {time.monotonic() - begin:.0f} s", flush=True)
+    if outdated:
+        print(f"set-up is done; it took {duration(time.monotonic() - started)}", flush=True)
+
+
+def duration(seconds: float) -> str:
+    """Returns a time as people say it, such as "3 min 59 s"."""
+    minutes, rest = divmod(round(seconds), 60)
+    return f"{minutes} min {rest} s" if minutes else f"{rest} s"
 
 
 def main() -> int:
