@@ -14,12 +14,15 @@ import orbax.checkpoint as orbax
 import pytest
 
 from chunk_ppo_ros import __main__
+from chunk_ppo_ros.agent import export as exporting
 from chunk_ppo_ros.agent import restore
 from chunk_ppo_ros.agent.export import export
 from chunk_ppo_ros.config import Pi0FASTActorCriticConfig
 from chunk_ppo_ros.core.errors import CheckpointError
 from chunk_ppo_ros.core_jax.named_leaves import name_leaves
 from chunk_ppo_ros.model.backbone import lora
+from chunk_ppo_ros.model.checkpoints import orbax_trees
+from chunk_ppo_ros.model.checkpoints.atomic_folder import unfinished_folder
 from chunk_ppo_ros.model.checkpoints.checkpoint import Checkpoint
 from support.small_policy import MODEL, configure, make_params, save_openpi, save_own
 
@@ -112,3 +115,35 @@ def test_damaged_norm_stats_are_not_exported(tmp_path: Path) -> None:
         CheckpointError, match=r"norm_stats.json cannot be used: .*; compute them from episodes by norm-stats"
     ):
         export(Checkpoint.open(path), tmp_path / "new")
+
+
+def test_an_export_tells_how_much_is_read_and_written(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    told: list[tuple[int, int]] = []
+    own = Checkpoint.open(save_own(tmp_path / "run"))
+    written = []
+
+    def slow(*arguments: Any, **more: Any) -> Path:
+        folder = unfinished_folder(arguments[0])
+        folder.mkdir()
+        (folder / "array").write_bytes(bytes(1000))
+        while told[-1][0] != to_read + 1000:
+            pass
+        written.append(folder)
+        return folder
+
+    monkeypatch.setattr(exporting, "save_openpi_checkpoint", slow)
+    monkeypatch.setattr(exporting, "WATCH_PERIOD", 0.001)
+    to_read = sum(leaf.size * 4 for leaf in name_leaves(make_params()["actor_backbone"]).values())
+    export(own, tmp_path / "exported", dtype="bfloat16", progress=lambda done, total: told.append((done, total)))
+    assert {total for _, total in told} == {to_read * 3 // 2}  # It is written with half of the bytes.
+    assert told[0][0] == to_read and written
+
+
+def test_arrays_are_read_in_groups_where_somebody_listens(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(orbax_trees, "_MIN_READ_BYTES", 1000)
+    told: list[int] = []
+    actor = make_params()["actor_backbone"]
+    loaded = Checkpoint.open(save_own(tmp_path / "run")).load_actor(actor, on_read=told.append)
+    assert_same(name_leaves(loaded), name_leaves(actor))
+    assert sum(told) == sum(leaf.nbytes for leaf in name_leaves(actor).values())
+    assert len(told) > 3 and min(told[:-1]) >= 1000

@@ -6,7 +6,9 @@ serve a policy that was trained with them.
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+import contextlib
+import threading
+from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path, PurePosixPath
 
 import flax.traverse_util
@@ -20,11 +22,16 @@ from chunk_ppo_ros.core.errors import CheckpointError
 from chunk_ppo_ros.core.made_from.history import EXPORT, Stage
 from chunk_ppo_ros.core_jax.arrays import Params
 from chunk_ppo_ros.model.backbone import lora
-from chunk_ppo_ros.model.checkpoints.atomic_folder import check_is_free
+from chunk_ppo_ros.model.checkpoints.atomic_folder import check_is_free, unfinished_folder
 from chunk_ppo_ros.model.checkpoints.checkpoint import ACTOR_PREFIX, Checkpoint
 from chunk_ppo_ros.model.checkpoints.run_settings import RunSettings
 from chunk_ppo_ros.model.checkpoints.saving import save_openpi_checkpoint
 from chunk_ppo_ros.model.tokenization.assets import PolicyAssets
+from chunk_ppo_ros.reporting.progress import progress_bar
+
+MEGABYTE = 10**6
+WATCH_PERIOD = 0.5
+"""The seconds between two looks at what is written."""
 
 
 def export(
@@ -35,6 +42,7 @@ def export(
     from_asset_id: str = "",
     dtype: str = EXPORT_DTYPES[0],
     keep_adapters: bool = False,
+    progress: Callable[[int, int], object] = lambda done, total: None,
 ) -> Path:
     """Writes an openpi checkpoint and returns its folder, `directory`.
 
@@ -46,6 +54,8 @@ def export(
         dtype: the dtype of the written parameters, one of EXPORT_DTYPES.
         keep_adapters: whether low-rank adapters stay as they are, for openpi's variant with adapters, instead of being
             merged.
+        progress: function that is called with the bytes that were read and written so far, and with all of them, now
+            and then and from another thread.
 
     Raises:
         CheckpointError: when the checkpoint cannot be read or the export cannot be written.
@@ -53,28 +63,79 @@ def export(
     check_is_free(directory)
     _check_asset_id(asset_id)
     source = PolicyAssets.find(checkpoint.assets, asset_id=from_asset_id)
-    actor, settings = _load_actor(checkpoint), checkpoint.settings
+    shapes = _actor_shapes(checkpoint)
+    work = _Work(shapes, dtype, progress)
+    actor, settings = checkpoint.load_actor(shapes, on_read=work.note_read), checkpoint.settings
     if not keep_adapters:
         actor, settings = lora.merge_adapters(actor, _model_of(checkpoint, actor)), _without_adapters(settings)
     actor = jax.tree.map(lambda leaf: leaf.astype(dtype), actor)
     adapters = "" if keep_adapters else ", with adapters merged where there are some"
-    return save_openpi_checkpoint(
-        directory,
-        actor,
-        write_assets=lambda assets: source.copy(assets / asset_id),
-        settings=settings,
-        history=checkpoint.history.then(Stage(EXPORT, f"the actor in openpi's layout, {dtype}{adapters}")),
-    )
+    with work.watched(unfinished_folder(directory)):
+        return save_openpi_checkpoint(
+            directory,
+            actor,
+            write_assets=lambda assets: source.copy(assets / asset_id),
+            settings=settings,
+            history=checkpoint.history.then(Stage(EXPORT, f"the actor in openpi's layout, {dtype}{adapters}")),
+        )
 
 
-def _load_actor(checkpoint: Checkpoint) -> Params:
-    """Returns the parameters of the backbone in float32, with adapters as they are stored."""
+class _Work:
+    """Tells how much of an export is done.
+
+    Args:
+        shapes: the arrays that are read.
+        dtype: the dtype in which they are written.
+        tell: is called with the bytes so far and with all bytes. Compression may make fewer of them.
+    """
+
+    def __init__(self, shapes: Params, dtype: str, tell: Callable[[int, int], object]) -> None:
+        leaves = jax.tree.leaves(shapes)
+        elements = sum(leaf.size for leaf in leaves)
+        self._to_read = sum(leaf.size * leaf.dtype.itemsize for leaf in leaves)
+        self._total = self._to_read + elements * jnp.dtype(dtype).itemsize
+        self._tell, self._num_read = tell, 0
+
+    def note_read(self, num_bytes: int) -> None:
+        """Counts bytes that were read."""
+        self._num_read += num_bytes
+        self._tell(self._num_read, self._total)
+
+    @contextlib.contextmanager
+    def watched(self, folder: Path) -> Iterator[None]:
+        """Looks now and then how large a folder is, into which the block writes."""
+        ended = threading.Event()
+        watch = threading.Thread(target=self._watch, args=(folder, ended), daemon=True)
+        watch.start()
+        try:
+            yield
+        finally:
+            ended.set()
+            watch.join()
+
+    def _watch(self, folder: Path, ended: threading.Event) -> None:
+        while not ended.wait(WATCH_PERIOD):
+            self._tell(min(self._to_read + _size(folder), self._total), self._total)
+
+
+def _size(folder: Path) -> int:
+    """Returns the bytes of the files below a folder that changes meanwhile."""
+    total = 0
+    for file in folder.rglob("*"):
+        with contextlib.suppress(OSError):  # It was renamed or removed.
+            total += file.stat().st_size
+    return total
+
+
+def _actor_shapes(checkpoint: Checkpoint) -> Params:
+    """Returns the shapes of the parameters of the backbone, with adapters as they are stored, to be read as float32."""
     names = {
         name.removeprefix(ACTOR_PREFIX): jax.ShapeDtypeStruct(leaf.shape, jnp.float32)
         for name, leaf in checkpoint.leaves.items()
         if name.startswith(ACTOR_PREFIX)
     }
-    return checkpoint.load_actor(flax.traverse_util.unflatten_dict(names, sep="/"))
+    shapes: Params = flax.traverse_util.unflatten_dict(names, sep="/")
+    return shapes
 
 
 def _without_adapters(settings: RunSettings) -> RunSettings:
@@ -111,13 +172,15 @@ def main(arguments: Sequence[str]) -> int:
     given = export_parser().parse_args(arguments)
     checkpoint = Checkpoint.open(given.checkpoint)
     print_history(checkpoint)
-    written = export(
-        checkpoint,
-        given.directory,
-        asset_id=given.asset_id,
-        from_asset_id=given.from_asset_id,
-        dtype=given.dtype,
-        keep_adapters=given.keep_adapters,
-    )
+    with progress_bar(f"exporting to {given.directory}", unit="megabyte") as bar:
+        written = export(
+            checkpoint,
+            given.directory,
+            asset_id=given.asset_id,
+            from_asset_id=given.from_asset_id,
+            dtype=given.dtype,
+            keep_adapters=given.keep_adapters,
+            progress=lambda done, total: bar.set(done // MEGABYTE, total // MEGABYTE),
+        )
     print(f"wrote {written}")
     return 0

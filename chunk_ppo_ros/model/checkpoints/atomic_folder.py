@@ -53,6 +53,11 @@ def check_is_free(target: Path) -> None:
     check_folder(target.parent, "the checkpoint")
 
 
+def unfinished_folder(target: Path) -> Path:
+    """Returns the folder that `write_atomically` writes before it gets its name."""
+    return target.parent / f"{UNFINISHED}{target.name}"
+
+
 def write_atomically(target: Path, write: Callable[[Path], None]) -> Path:
     """Calls `write` with a temporary folder, and renames that folder to `target` once everything is on the disk.
 
@@ -60,7 +65,7 @@ def write_atomically(target: Path, write: Callable[[Path], None]) -> Path:
         CheckpointError: when `target` exists or cannot be written.
     """
     check_is_free(target)
-    temporary = target.parent / f"{UNFINISHED}{target.name}"
+    temporary = unfinished_folder(target)
     try:
         shutil.rmtree(temporary, ignore_errors=True)
         make_folder(target.parent)

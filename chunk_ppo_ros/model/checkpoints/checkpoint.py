@@ -123,6 +123,7 @@ class Checkpoint:
         ignored: Collection[str] = (),
         sharding: PyTree = None,
         before_reading: Callable[[], object] = lambda: None,
+        on_read: Callable[[int], object] | None = None,
     ) -> Params:
         """Reads parameters of either layout.
 
@@ -132,6 +133,7 @@ class Checkpoint:
             sharding: the devices of the arrays, as `leaf_shardings` takes them.
             before_reading: function that is called when everything has been checked that can be checked without reading
                 arrays. It may free the arrays that the new ones replace.
+            on_read: function that is called with the bytes of some arrays, once they are read.
 
         Returns:
             The tree of `expected` as `jax.Array`s, which are read straight to their devices.
@@ -148,13 +150,16 @@ class Checkpoint:
             sharding=sharding,
             verified=self._check_unchanged(PARAMS),
             before_reading=before_reading,
+            on_read=on_read,
         )
 
-    def load_actor(self, expected: ShapeTree, *, sharding: PyTree = None) -> Params:
+    def load_actor(
+        self, expected: ShapeTree, *, sharding: PyTree = None, on_read: Callable[[int], object] | None = None
+    ) -> Params:
         """Returns the backbone's parameters, {"PaliGemma": ...}, without a value head; see `load_leaves`."""
         heads = [name for name in self.leaves if not name.startswith(ACTOR_PREFIX)]
         places = None if sharding is None else {ACTOR: sharding}
-        loaded = self.load_leaves({ACTOR: expected}, ignored=heads, sharding=places)
+        loaded = self.load_leaves({ACTOR: expected}, ignored=heads, sharding=places, on_read=on_read)
         return loaded[ACTOR]
 
     def load_train_state(

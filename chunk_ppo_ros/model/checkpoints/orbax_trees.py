@@ -63,6 +63,7 @@ def load_tree(
     sharding: PyTree = None,
     verified: bool = False,
     before_reading: Callable[[], object] = lambda: None,
+    on_read: Callable[[int], object] | None = None,
     advice: str = _MODEL_ADVICE,
 ) -> PyTree:
     """Reads arrays of a folder into the structure of `expected`, each straight to its devices.
@@ -82,6 +83,8 @@ def load_tree(
             others, and Python would report their errors later.
         before_reading: function that is called when everything has been checked that can be checked without reading
             arrays. It may free the arrays that the new ones replace.
+        on_read: function that is called with the bytes of some arrays, once they are read. They are then read in
+            groups of at least 64 MiB.
         advice: end of the error text where shapes differ.
 
     Returns:
@@ -100,11 +103,27 @@ def load_tree(
         name: orbax.ArrayRestoreArgs(sharding=places[names[name]], dtype=wanted[names[name]].dtype) for name in names
     }
     arrays: dict[str, jax.Array] = {}
-    for group in [list(names)] if verified else [[name] for name in names]:
+    sizes = {name: _bytes_to_read(stored[name], arguments[name].dtype) for name in names}
+    least = 0 if not verified else sum(sizes.values()) if on_read is None else _MIN_READ_BYTES
+    for group in _groups(sizes, least):
         restored = read_arrays(folder, {name: stored[name] for name in group}, arguments)
         check_finite(folder, restored)
         arrays |= {names[name]: array for name, array in restored.items()}
+        if on_read is not None:
+            on_read(sum(array.nbytes for array in restored.values()))
     return jax.tree.unflatten(jax.tree.structure(expected), [arrays[name] for name in wanted])
+
+
+def _groups(sizes: Mapping[str, int], least: int) -> Iterator[list[str]]:
+    """Yields the names in groups, each of which has at least `least` bytes, but for the last one."""
+    group: list[str] = []
+    for name in sizes:
+        group.append(name)
+        if sum(sizes[one] for one in group) >= least:
+            yield group
+            group = []
+    if group:
+        yield group
 
 
 def check_shapes(
