@@ -19,7 +19,8 @@ from chunk_ppo_ros.core.folders import removed_after_failure
 from chunk_ppo_ros.model.checkpoints.checkpoint import Checkpoint
 from chunk_ppo_ros.model.checkpoints.run_settings import RunSettings
 from chunk_ppo_ros.model.checkpoints.saving import save_openpi_checkpoint
-from support.small_policy import configure, make_params, make_tokenizer, save_openpi, save_own
+from chunk_ppo_ros.runtime import graph
+from support.small_policy import configure, make_params, make_tokenizer, rewrite_json, save_openpi, save_own
 
 
 @pytest.fixture(scope="module")
@@ -209,3 +210,84 @@ def test_a_training_from_weights_that_nobody_asked_for_says_so_again_and_has_a_s
     assert last.startswith("it was trained from fresh weights, because ")
     assert main(flags) == 0
     assert "!!" not in capsys.readouterr().err
+
+
+@pytest.mark.parametrize("command", ["train", "graph"])
+def test_a_run_that_is_done_says_so_at_once_and_how_it_goes_on(
+    command: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    for module, name in ((train, "simulated"), (Learner, "start"), (graph, "Supervisor")):
+        monkeypatch.setattr(module, name, pytest.fail)
+    path = save_own(tmp_path / "kept" / "all" / "cup", step=3)
+    rewrite_json(path / "metadata.json", lambda content: content["counters"].update(num_steps=5024))
+    before = files(tmp_path)
+    flags = ["--exp_name", "cup", *places(tmp_path), "--resume"]
+    for total, code in (("5000", 0), ("5024", 0)):
+        assert main([command, *flags, "--total_timesteps", total]) == code
+        *_, done, newest = capsys.readouterr().out.splitlines()
+        assert "is done: it has trained on 5024 control steps of ppo.total_timesteps" in done
+        assert done.endswith(f"{total}; raise --total_timesteps to go on")
+        assert newest == f"the newest checkpoint is {path}"
+    assert files(tmp_path) == before
+    fallback = {"kind": "scratch", "path": "no/where", "is_fallback": True, "reason": "it is missing", "notes": []}
+    rewrite_json(path / "metadata.json", lambda content: content["provenance"].update(fallback))
+    assert main([command, *flags, "--total_timesteps", "5000"]) == FRESH_UNASKED
+    assert "!! it was trained from" in capsys.readouterr().err
+
+
+@pytest.mark.parametrize(
+    ("flags", "text"),
+    [
+        (["--resume"], "holds no finished checkpoint to resume from"),
+        (["--pretrained_checkpoint_path", "no/where"], "checkpoint no/where must be a folder, got none of that name"),
+        (["--task", "juggle"], "juggle"),
+        (["--domain_id", "400"], "the ROS domain must be within 0..232, got 400"),
+        (["--namespace", "7"], "namespace must be made of letters"),
+        (["--discovery", "static_peers"], "static_peers must be given exactly with discovery static_peers"),
+        (["--checkpoint_root", "FILE"], "run.checkpoint_root must be in a folder that can be written"),
+    ],
+)
+def test_a_graph_that_is_refused_leaves_nothing(
+    flags: list[str], text: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.setattr(graph, "Supervisor", pytest.fail)
+    (tmp_path / "file").touch()
+    given = [str(tmp_path / "file") if flag == "FILE" else flag for flag in flags]
+    try:
+        status = main(["graph", "--exp_name", "a/cup", *places(tmp_path), *given])
+    except SystemExit as end:
+        status = end.code  # type: ignore[assignment]
+    assert status == 2
+    assert text in capsys.readouterr().err
+    assert files(tmp_path) == ["file"]
+
+
+@pytest.mark.parametrize(
+    ("status", "before", "left"),
+    [
+        (2, [], []),  # A node has refused its settings.
+        (2, ["runs/cup/notes"], ["runs", "runs/cup", "runs/cup/notes"]),
+        (1, [], ["kept", "kept/all", "runs", "runs/cup", "runs/cup/logs", "runs/cup/params.yaml"]),  # Logs say why.
+        (
+            130,
+            [],
+            ["kept", "kept/all", "kept/all/cup", "runs", "runs/cup", "runs/cup/logs", "runs/cup/params.yaml"],
+        ),
+    ],
+)
+def test_a_graph_whose_node_refuses_its_settings_leaves_nothing_new(
+    status: int, before: list[str], left: list[str], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    class Refusing:
+        def __init__(self, graph: graph.Graph, **_: object) -> None:
+            (graph.run_dir / "logs").mkdir()
+            graph.checkpoint_folder.mkdir()
+
+        def run(self) -> int:
+            return status
+
+    monkeypatch.setattr(graph, "Supervisor", Refusing)
+    for folder in before:
+        (tmp_path / folder).mkdir(parents=True)
+    assert main(["graph", "--exp_name", "cup", *places(tmp_path)]) == status
+    assert files(tmp_path) == left

@@ -10,6 +10,7 @@ import pathlib
 
 import pytest
 
+from chunk_ppo_ros.agent.run_start import graph_command
 from chunk_ppo_ros.config import DeployConfig, EnvConfig, RewardConfig, RunConfig, TrainConfig
 from chunk_ppo_ros.config.parameter_file import load_config_file
 from chunk_ppo_ros.core.errors import SettingError
@@ -180,7 +181,7 @@ def started(monkeypatch: pytest.MonkeyPatch) -> list[graph_lib.Graph]:
 def test_flags_overlay_the_parameter_file(tmp_path: pathlib.Path, started: list[graph_lib.Graph]) -> None:
     arguments = ["--params_file", str(ROOT / "config" / "robot.yaml"), "--gamma", "0.5"]
     arguments += ["--run_dir", str(tmp_path), "--checkpoint_root", str(tmp_path)]
-    assert graph_lib.main([*arguments, "--simulator", "kinematic", "--domain_id", "40", "--record"]) == 3
+    assert graph_command.main([*arguments, "--simulator", "kinematic", "--domain_id", "40", "--record"]) == 3
     config = load_config_file(started[0].parameter_file)
     assert (config.ppo.gamma, config.env.simulator, config.run.on_load_failure) == (0.5, "kinematic", "fail")
     assert "recorder_node" in names(started[0])
@@ -201,7 +202,7 @@ def test_bad_arguments_are_one_line(
     arguments: list[str], text: str, started: list[graph_lib.Graph], capsys: pytest.CaptureFixture[str]
 ) -> None:
     with pytest.raises(SystemExit) as error:
-        graph_lib.main(arguments)
+        graph_command.main(arguments)
     assert error.value.code == 2
     assert text in capsys.readouterr().err
     assert not started

@@ -317,7 +317,7 @@ def test_a_process_that_cannot_be_started_now_is_started_later(
 def test_a_refused_configuration_is_not_started_anew(make_graph: Callable[..., Graph]) -> None:
     lines: list[str] = []
     graph = make_graph("idle", "misconfigured")
-    assert supervisor.Supervisor(graph, domain_id=36, on_node_exit="respawn", output=lines.append).run() == 1
+    assert supervisor.Supervisor(graph, domain_id=36, on_node_exit="respawn", output=lines.append).run() == 2
     assert sum("misconfigured ended with exit code 2" in line for line in lines) == 1
 
 

@@ -14,6 +14,7 @@ import jax
 
 from chunk_ppo_ros.agent.offenders import Offender, find_offenders
 from chunk_ppo_ros.agent.rollout_metrics import rollout_metrics
+from chunk_ppo_ros.agent.run_start.finished_run import done_line
 from chunk_ppo_ros.agent.run_start.learner_state import LearnerState, initial_state
 from chunk_ppo_ros.agent.run_start.starting_checkpoint import StartingCheckpoint, open_start
 from chunk_ppo_ros.agent.trained_arrays import TrainedArrays
@@ -96,12 +97,8 @@ class Learner:
         """The lines to show before training. They say where the run starts, what changed, and whether it is done."""
         if not self.finished:
             return self._startup_messages
-        done, total = self.num_steps, self._config.ppo.total_timesteps
-        return (
-            *self._startup_messages,
-            f"run {self.run_id} is done: it has trained on {done} control steps of ppo.total_timesteps {total}; raise "
-            "--total_timesteps to go on",
-        )
+        total = self._config.ppo.total_timesteps
+        return (*self._startup_messages, done_line(self.run_id, num_steps=self.num_steps, total=total))
 
     @property
     def checkpoint(self) -> Checkpoint:

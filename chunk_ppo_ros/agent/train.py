@@ -12,18 +12,17 @@ import sys
 import time
 from collections.abc import Iterator, Sequence
 
-from chunk_ppo_ros.agent import restore
 from chunk_ppo_ros.agent.actor import Actor
 from chunk_ppo_ros.agent.env import ChunkEnv, simulated
 from chunk_ppo_ros.agent.learner import Learner
 from chunk_ppo_ros.agent.rollout_worker import RolloutWorker
 from chunk_ppo_ros.agent.run_start.checkpoint_settings import TrainingSetup, setup_for_training
+from chunk_ppo_ros.agent.run_start.finished_run import end_if_done, tell_end
 from chunk_ppo_ros.agent.run_start.held_journal import held_journal
 from chunk_ppo_ros.agent.run_start.run_log import open_metrics
 from chunk_ppo_ros.agent.run_start.starting_checkpoint import has_trained, way_to_go_on
 from chunk_ppo_ros.config import RunConfig, TrainConfig
 from chunk_ppo_ros.config.commands.training import train_parser
-from chunk_ppo_ros.core.errors import FRESH_UNASKED
 from chunk_ppo_ros.core.folders import check_folder, removed_after_failure
 from chunk_ppo_ros.core.types import Transition
 from chunk_ppo_ros.data.chunk_sample.sampler import ChunkSampler
@@ -142,14 +141,11 @@ def main(arguments: Sequence[str]) -> int:
     run = setup.config.run
     if run.resume:
         setup.start.require()  # A run that has nothing to resume makes no folder.
+    if (code := end_if_done(setup.config)) is not None:
+        return code
     with removed_after_failure(run.folder, run.checkpoint_folder, unless=lambda: has_trained(run)):
         check_folder(run.folder, "run.run_dir")
         check_folder(run.checkpoint_root, "run.checkpoint_root")
         with held_journal(run, setup.start) as first_number, simulated(setup.config) as env, _told_how_to_go_on(run):
             checkpoint = train(dataclasses.replace(setup, first_number=first_number), env)
-    print(f"the newest checkpoint is {checkpoint.root}")
-    origin = checkpoint.require_metadata().provenance
-    if origin.is_fallback:
-        print(restore.banner(f"it was trained from {origin}"), file=sys.stderr, flush=True)
-        return FRESH_UNASKED
-    return 0
+    return tell_end(checkpoint.root, checkpoint.require_metadata().provenance)

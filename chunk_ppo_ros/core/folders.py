@@ -43,28 +43,46 @@ def check_file(file: Path, flag: str) -> None:
     check_folder(file.parent, flag)
 
 
+class NewContent:
+    """Knows what is new in some folders since it was made, and removes it.
+
+    A folder that was there before stays with what it held then. Parent folders that are new go too, if nothing else is
+    in them.
+
+    Args:
+        folders: the folders that somebody is about to make, or in which files and folders are to be made.
+    """
+
+    def __init__(self, *folders: Path) -> None:
+        self._before = {folder: _children(folder) for folder in folders}
+        missing = {parent for folder in folders for parent in folder.parents if not parent.exists()}
+        self._missing = sorted(missing, key=lambda path: -len(path.parts))
+
+    def remove(self) -> None:
+        """Removes what is new."""
+        for folder, kept in self._before.items():
+            _remove(folder, kept)
+        for parent in self._missing:
+            with contextlib.suppress(OSError):  # It is gone, or something else is in it.
+                parent.rmdir()
+
+
 @contextlib.contextmanager
 def removed_after_failure(*folders: Path, unless: Callable[[], bool] = lambda: False) -> Iterator[None]:
     """Removes what is new in some folders where the `with` block raises an Exception, so that a corrected try works.
 
-    A folder that was there before stays with what it held then. Parent folders that are new go too, if nothing else is
-    in them. Ctrl-C is no failure, because the user may want to go on.
+    Ctrl-C is no failure, because the user may want to go on.
 
     Args:
         folders: the folders that the block makes, or in which it makes files and folders.
         unless: returns whether the work already has a result, so that everything stays.
     """
-    before = {folder: _children(folder) for folder in folders}
-    missing = [parent for folder in folders for parent in folder.parents if not parent.exists()]
+    new = NewContent(*folders)
     try:
         yield
     except Exception:
         if not unless():
-            for folder, kept in before.items():
-                _remove(folder, kept)
-            for parent in sorted(missing, key=lambda path: -len(path.parts)):
-                with contextlib.suppress(OSError):  # It is gone, or something else is in it.
-                    parent.rmdir()
+            new.remove()
         raise
 
 

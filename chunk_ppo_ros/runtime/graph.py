@@ -8,12 +8,11 @@ from __future__ import annotations
 import argparse
 import os
 import re
-from collections.abc import Callable, Sequence
 
 from chunk_ppo_ros.config import PRESETS, TrainConfig, flags
 from chunk_ppo_ros.config.parameter_file import load_config_file, write_parameter_file
 from chunk_ppo_ros.core.errors import SettingError
-from chunk_ppo_ros.core.folders import check_folder
+from chunk_ppo_ros.core.folders import check_folder, removed_after_failure
 from chunk_ppo_ros.runtime.description import BEHIND_CONTROL, DEPLOYMENT_FILE, NODES, Graph, NodeDescription
 from chunk_ppo_ros.runtime.restarts.node_ends import ON_NODE_EXIT
 from chunk_ppo_ros.runtime.ros_domain import DDS_DOMAINS, claim_domain
@@ -52,14 +51,14 @@ def describe(config: TrainConfig, *, record: bool = False, namespace: str = "", 
     """
     full_namespace = _full_namespace(namespace)
     run_dir = config.run.folder.resolve()
+    if not config.deploy.is_deployment and (run_dir / DEPLOYMENT_FILE).exists():
+        raise SettingError(
+            f"run.exp_name must be a name that no run without a trainer has, got {config.run.exp_name}, which the "
+            f"one in {run_dir} has; take another name"
+        )
     check_folder(run_dir, "run.run_dir")
     if not config.deploy.is_deployment:
         check_folder(config.run.checkpoint_root, "run.checkpoint_root")
-        if (run_dir / DEPLOYMENT_FILE).exists():
-            raise SettingError(
-                f"run.exp_name must be a name that no run without a trainer has, got {config.run.exp_name}, which the "
-                f"one in {run_dir} has; take another name"
-            )
     parameter_file = run_dir / "params.yaml"
     write_parameter_file(config, parameter_file)
     lockstep = config.env.is_lockstep
@@ -151,27 +150,19 @@ def wanted_domain(domain_id: int | str | None, config: TrainConfig) -> int | Non
     return int(given)
 
 
-def main(
-    arguments: Sequence[str] | None = None,
-    *,
-    resolve: Callable[[TrainConfig, argparse.Namespace], TrainConfig] = lambda config, given: config,
-) -> int:
-    """Starts the graph with the supervisor and returns the exit status.
+def given_config(parser: argparse.ArgumentParser, given: argparse.Namespace) -> TrainConfig:
+    """Returns the configuration of a preset, a parameter file and flags.
 
     Args:
-        arguments: the flags; those of the process where not given.
-        resolve: returns the configuration with the settings of the checkpoint that the run starts from, from the
-            configuration of the flags and the file, and from the arguments that were parsed.
+        parser: the parser, which exits with the reason and the usage where they do not fit.
+        given: the arguments that it parsed, with the flags of `add_graph_flags`.
     """
-    parser = graph_parser()
-    given = parser.parse_args(arguments)
     try:
         base = PRESETS[given.config]
         base = load_config_file(given.params_file, base=base) if given.params_file else base
-        config = flags.config_from_flags(given, base=base)
+        return flags.config_from_flags(given, base=base)
     except ValueError as error:
         parser.error(str(error))
-    return run_graph(parser, given, resolve(config, given))
 
 
 def run_graph(parser: argparse.ArgumentParser, given: argparse.Namespace, config: TrainConfig) -> int:
@@ -188,13 +179,10 @@ def run_graph(parser: argparse.ArgumentParser, given: argparse.Namespace, config
     except ValueError as error:
         parser.error(str(error))
     with claim_domain(wanted, run=config.run.exp_name, makes_time=config.env.is_lockstep) as domain_id:
+        with removed_after_failure(config.run.folder):
+            graph = describe(config, record=given.record, namespace=given.namespace, log_level=given.log_level)
         print(f"ROS_DOMAIN_ID={domain_id}: set it to look at the topics", flush=True)
-        supervisor = Supervisor(
-            describe(config, record=given.record, namespace=given.namespace, log_level=given.log_level),
-            domain_id=domain_id,
-            on_node_exit=given.on_node_exit,
-            environment=environment,
-        )
+        supervisor = Supervisor(graph, domain_id=domain_id, on_node_exit=given.on_node_exit, environment=environment)
         return supervisor.run()
 
 

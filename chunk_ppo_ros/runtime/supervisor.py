@@ -99,6 +99,7 @@ class Supervisor:
 
         Returns:
             0 when the last node of the graph was done or `stop` was called, 1 when a node died, 128 + n after signal n.
+            CONFIGURATION_ERROR when a node has refused its configuration.
             FRESH_UNASKED when the last node was done, and had trained from fresh weights that nobody asked for.
         """
         self._logs.mkdir(parents=True, exist_ok=True)
@@ -177,8 +178,8 @@ class Supervisor:
         match reaction:
             case RunIsDone(code, line):
                 return _End(code, line)
-            case RunFails(why):
-                return _End(1, "\n".join(filter(None, [text, why])))
+            case RunFails(why, code):
+                return _End(code, "\n".join(filter(None, [text, why])))
             case StartsAnew(delay, what):
                 self._due[name] = now + delay
                 self._output(f"{text}\n{what}")

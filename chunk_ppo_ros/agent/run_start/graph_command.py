@@ -2,16 +2,18 @@
 
 from __future__ import annotations
 
-import argparse
 import shutil
 from collections.abc import Sequence
+from pathlib import Path
 
+from chunk_ppo_ros.agent.run_start.finished_run import end_if_done
 from chunk_ppo_ros.agent.run_start.graph_settings import given_settings, with_checkpoint
 from chunk_ppo_ros.agent.run_start.starting_checkpoint import has_trained, way_to_go_on
-from chunk_ppo_ros.config import RunConfig, TrainConfig
+from chunk_ppo_ros.config import RunConfig
 from chunk_ppo_ros.config.parameter_file import settings_of_file
 from chunk_ppo_ros.core.errors import CONFIGURATION_ERROR, RUNTIME_ERROR
-from chunk_ppo_ros.runtime import graph
+from chunk_ppo_ros.core.folders import NewContent
+from chunk_ppo_ros.runtime.graph import given_config, graph_parser, run_graph
 
 
 def main(arguments: Sequence[str]) -> int:
@@ -20,32 +22,36 @@ def main(arguments: Sequence[str]) -> int:
     Flags come before the parameter file, the file before the checkpoint, and the checkpoint before the preset. What can
     be refused is refused before a folder is made or a node is started.
     """
-    runs: list[RunConfig] = []
-
-    def resolve(config: TrainConfig, given: argparse.Namespace) -> TrainConfig:
-        file = settings_of_file(given.params_file) if given.params_file else ()
-        resolved = with_checkpoint(
-            config, given=(*file, *given_settings(given)), file=given.params_file if file else ""
-        )
-        runs.append(resolved.run)
-        return resolved
-
-    status = graph.main(arguments, resolve=resolve)
-    if status in (RUNTIME_ERROR, CONFIGURATION_ERROR):
-        _remove_first_checkpoint(runs[-1])
-    elif status > 128 and (way := way_to_go_on(runs[-1])):  # stopped by a signal
+    parser = graph_parser()
+    given = parser.parse_args(arguments)
+    config = given_config(parser, given)
+    if (code := end_if_done(config)) is not None:
+        return code
+    file = settings_of_file(given.params_file) if given.params_file else ()
+    config = with_checkpoint(config, given=(*file, *given_settings(given)), file=given.params_file if file else "")
+    new = NewContent(config.run.folder, config.run.checkpoint_folder)
+    status = run_graph(parser, given, config)
+    if status in (RUNTIME_ERROR, CONFIGURATION_ERROR) and not _has_results(config.run):
+        if status == CONFIGURATION_ERROR:  # A node has refused its settings, in one line.
+            new.remove()
+        else:
+            _remove_first_checkpoint(config.run.checkpoint_folder)
+    elif status > 128 and (way := way_to_go_on(config.run)):  # stopped by a signal
         print(way, flush=True)
     return status
 
 
-def _remove_first_checkpoint(run: RunConfig) -> None:
+def _has_results(run: RunConfig) -> bool:
+    """Returns whether a run that ended by an error has something that must stay."""
+    collected = any((run.folder / "store").rglob("*.log")) or any((run.folder / "journal").rglob("*.cdr"))
+    return run.resume or collected or has_trained(run)
+
+
+def _remove_first_checkpoint(folder: Path) -> None:
     """Removes the first checkpoint of a run that failed before its first update and has collected nothing.
 
     Otherwise the corrected command would be refused. The logs of the nodes stay.
     """
-    collected = any((run.folder / "store").rglob("*.log")) or any((run.folder / "journal").rglob("*.cdr"))
-    folder = run.checkpoint_folder
-    if run.resume or collected or has_trained(run) or not folder.is_dir():
-        return
-    shutil.rmtree(folder)
-    print(f"{folder} is removed, because the run failed at its start; the same name may be used again", flush=True)
+    if folder.is_dir():
+        shutil.rmtree(folder)
+        print(f"{folder} is removed, because the run failed at its start; the same name may be used again", flush=True)

@@ -98,8 +98,9 @@ class TrainerNode(WorkerNode):
         self._episodes.hand_on()
         self._report.request()  # A run that is stopped before its first update has a page too.
         ends = self.starts_itself
-        self.get_logger().info("compiling the update, while the first rollout is collected")
-        self.submit(run.learner.warm_up, lambda outcome: self._on_warm(outcome, ends=ends))
+        if not run.is_finished:
+            self.get_logger().info("compiling the update, while the first rollout is collected")
+            self.submit(run.learner.warm_up, lambda outcome: self._on_warm(outcome, ends=ends))
         self.set_ready()
 
     def _on_warm(self, outcome: Outcome[None], *, ends: bool) -> None:

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import dataclasses
 
-from chunk_ppo_ros.core.errors import CONFIGURATION_ERROR, FRESH_UNASKED
+from chunk_ppo_ros.core.errors import CONFIGURATION_ERROR, FRESH_UNASKED, RUNTIME_ERROR
 from chunk_ppo_ros.runtime.description import Graph
 from chunk_ppo_ros.runtime.restarts.respawns import RespawnCount
 
@@ -34,13 +34,15 @@ class RunIsDone:
 
 @dataclasses.dataclass(frozen=True)
 class RunFails:
-    """The run cannot go on. All other nodes are to be stopped, and the exit code is 1.
+    """The run cannot go on. All other nodes are to be stopped.
 
     Attributes:
         text: what is said beside how the node ended, or an empty string.
+        code: the exit code of the run.
     """
 
     text: str = ""
+    code: int = RUNTIME_ERROR
 
 
 @dataclasses.dataclass(frozen=True)
@@ -137,7 +139,7 @@ class NodeEnds:
 
     def _on_refusal(self, name: str) -> Reaction:
         if name in self._needed:
-            return RunFails()
+            return RunFails(code=CONFIGURATION_ERROR)
         return GoesOn(f"a refused configuration stays refused, so that the run goes on without {name}")
 
     def _start_anew(self, name: str, now: float, up_for: float | None) -> Reaction:
