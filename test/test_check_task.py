@@ -159,7 +159,7 @@ def test_a_task_as_it_should_be_has_no_findings() -> None:
         (Raises, Level.ERROR, "rewards", "raised KeyError('cube') at"),
         (Remembers, Level.ERROR, "rewards", "about the same two scenes"),
         (ForgetsTerms, Level.ERROR, "rewards", "each step must have the same terms"),
-        (Infinite, Level.ERROR, "rewards", "the term far must be finite, got inf"),
+        (Infinite, Level.ERROR, "rewards", "the term far must have a finite value and weight, got inf and 1.0"),
         (Large, Level.ERROR, "size", "and reward.max_chunk_reward is 20"),
         (PaysForRest, Level.WARN, "standing still", "a second of it earned up to"),
         (SolvedAtStart, Level.ERROR, "start", "4 of 4 episodes are solved before anything moves"),

@@ -53,6 +53,10 @@ def test_bash_completes_commands_flags_choices_sections_and_runs(environment: di
         "chunk_ppo train --no-w": {""},  # the other form of the same flag
         "chunk_ppo doctor --help pp": {"ppo "},
         "chunk_ppo store list m": {"mine "},
+        "chunk_ppo train --resume --exp_name ": {"mine "},
+        "chunk_ppo --tr": {"--traceback "},
+        "chunk_ppo --traceback pretr": {"pretrain "},
+        "chunk_ppo --traceback graph --rec": {"--record "},
         "chunk_ppo walk --f": {""},
     }
     done = subprocess.run(

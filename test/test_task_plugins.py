@@ -163,25 +163,6 @@ def test_what_makes_no_task_is_refused() -> None:
         make_task(EnvConfig(task="wrong"))
 
 
-def test_an_error_in_a_task_of_the_users_names_the_command_that_looks_for_it(
-    tmp_path: pathlib.Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    lines = (
-        "import own_point",
-        "class Broken(own_point.PointTask):",
-        "    def sample_layout(self, rng): return nothing",
-    )
-    (tmp_path / "own_broken_task.py").write_text("\n".join(lines) + "\n")
-    (tmp_path / "own_point.py").write_text(POINT)
-    monkeypatch.syspath_prepend(tmp_path)
-    config = configure("own_broken_task:Broken", "kinematic")
-    with pytest.raises(NameError) as broken:
-        make_simulator(config)
-    assert broken.value.__notes__ == [
-        "own_broken_task:Broken is a task of your own: check-task says which part of it is wrong."
-    ]
-
-
 def test_objects_with_contacts_need_a_simulator_with_contacts() -> None:
     with pytest.raises(SettingError, match=r"got 'stack' with base; set env\.simulator to mujoco"):
         make_simulator(configure("stack"))

@@ -14,7 +14,7 @@ from chunk_ppo_ros.cli.table import Command
 from chunk_ppo_ros.config.flags.program import PROGRAM
 from chunk_ppo_ros.config.flags.suggestions import did_you_mean
 from chunk_ppo_ros.core.errors import CONFIGURATION_ERROR, UserError
-from chunk_ppo_ros.runtime import interrupts
+from chunk_ppo_ros.runtime import interrupts, tracebacks
 
 HELP = ("-h", "--help", "help")
 
@@ -37,6 +37,9 @@ def run_command(
         SystemExit: with code 0 after help, and with code 2 for a wrong flag.
     """
     given = list(sys.argv[1:] if arguments is None else arguments)
+    if given[:1] == [tracebacks.FLAG]:
+        tracebacks.show_tracebacks()
+        given = given[1:]
     if given[:1] == ["--version"]:
         print(f"{program} {__version__}")
         return 0
@@ -54,6 +57,7 @@ def run_command(
     try:
         return _run(package, commands[name], given[1:])
     except UserError as error:
+        tracebacks.print_wanted(error)
         print(f"{program} {name}: {error}", file=sys.stderr)
         return CONFIGURATION_ERROR
     except BrokenPipeError:

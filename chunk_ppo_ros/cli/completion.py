@@ -8,12 +8,15 @@ from pathlib import Path
 
 from chunk_ppo_ros.cli.table import Command
 from chunk_ppo_ros.config.flags import PROGRAM, FlagParser, command_line
+from chunk_ppo_ros.runtime.tracebacks import FLAG
 
 SHELLS = ("bash", "zsh")
 ASKED = "_ARGCOMPLETE"
 """The variable by which the shell asks for completions."""
 RUNS = ("run", "runs")
 """The names of arguments that stand for a run."""
+NAME_OF_RUN = "exp_name"
+"""The setting with the name of a run, such as one that --resume goes on with."""
 
 
 def completion_parser() -> FlagParser:
@@ -58,12 +61,14 @@ def complete(package: str, commands: Mapping[str, Command]) -> None:
 
     line, point = os.environ["COMP_LINE"], int(os.environ["COMP_POINT"])
     words = argcomplete.lexers.split_line(line, point)[3]
-    name = words[1] if len(words) > 1 else ""
+    place = 2 if words[1:2] == [FLAG] else 1
+    name = words[place] if len(words) > place else ""
     parser = commands[name].make_parser(package) if name in commands else None
     if parser is None:
         parser = _parser_of_names(commands)
     else:
-        os.environ[ASKED] = "2"  # The words of the command begin with its name, which stands for the program.
+        # The words of the command begin with its name, which stands for the program.
+        os.environ[ASKED] = str(place + 1)
     parser.is_completing = True
     _add_completers(parser)
     second_forms = [name for action in parser.all_actions for name in action.option_strings if name.startswith("--no-")]
@@ -80,6 +85,8 @@ def _add_completers(parser: FlagParser) -> None:
             action.completer = lambda **_: sections  # type: ignore[attr-defined]
         elif action.dest in RUNS and not action.option_strings:
             action.completer = _RunsCompleter(DirectoriesCompleter())  # type: ignore[attr-defined]
+        elif action.dest == NAME_OF_RUN:
+            action.completer = _RunsCompleter(lambda _: ())  # type: ignore[attr-defined]
 
 
 class _RunsCompleter:
@@ -97,4 +104,5 @@ def _parser_of_names(commands: Mapping[str, Command]) -> FlagParser:
     parser = FlagParser(prog=PROGRAM, description=None)
     parser.add_argument("command", choices=list(commands))
     parser.add_argument("--version", action="store_true")
+    parser.add_argument(FLAG, action="store_true")
     return parser

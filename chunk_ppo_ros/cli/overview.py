@@ -7,6 +7,7 @@ from collections.abc import Mapping
 
 from chunk_ppo_ros.cli.exit_codes import EXIT_CODES
 from chunk_ppo_ros.cli.table import Command
+from chunk_ppo_ros.runtime.tracebacks import FLAG
 
 WIDTH = 110
 """The width of the text, in characters."""
@@ -22,7 +23,8 @@ def overview(commands: Mapping[str, Command], *, program: str) -> str:
         parts.append("\n".join([*([f"{group}:"] if group else []), *lines]))
     parts.append(
         f"{program} COMMAND --help shows examples and the flags that most people want first.\n"
-        f"{program} COMMAND --help-all shows all flags."
+        f"{program} COMMAND --help-all shows all flags.\n"
+        f"{program} {FLAG} COMMAND also shows the traceback of an error, such as one in a task of your own."
     )
     codes = [_row(str(code), text, 3) for code, text in EXIT_CODES.items()]
     parts.append("\n".join(["exit codes:", *codes]))

@@ -19,12 +19,12 @@ import functools
 import importlib.metadata
 import re
 import sys
-import traceback
 from collections.abc import Iterable, Mapping
 from pathlib import Path
 from typing import Generic, TypeVar, cast
 
 from chunk_ppo_ros.core.errors import RegistryError
+from chunk_ppo_ros.core.user_code import raised
 
 PartT = TypeVar("PartT")
 EntryPoint = importlib.metadata.EntryPoint
@@ -127,7 +127,7 @@ class Registry(Generic[PartT]):
             part = entry.load()
         except Exception as error:  # the module belongs to somebody else and may raise anything
             raise RegistryError(
-                f"{self.what} {entry.name!r} must be importable, got {error!r}{_place(error)} from {_origin(entry)}; "
+                f"{self.what} {entry.name!r} must be importable, got {raised(error)} from {_origin(entry)}; "
                 f"{_repair(entry)}"
             ) from error
         missing = [name for name in self._attributes if not hasattr(part, name)]
@@ -176,10 +176,3 @@ def _repair(entry: EntryPoint) -> str:
     if _is_reference(entry):
         return "start the command in the folder of the module, or repair the module"
     return "repair or uninstall that package"
-
-
-def _place(error: Exception) -> str:
-    """Returns the file and the line that raised an error, for a message. Errors of the import itself have none."""
-    frame = traceback.extract_tb(error.__traceback__)[-1]
-    is_ours = frame.filename == __file__ or "importlib" in frame.filename
-    return "" if is_ours else f" at {frame.filename}:{frame.lineno}"

@@ -38,12 +38,12 @@ def execution_terms(execution: ExecutionResult, actions: np.ndarray, config: Rew
 
     Raises:
         RegistryError: for a name that no package registers, or a package whose term cannot be imported.
-        RewardError: when a term raises, or returns no number.
+        RewardError: when a term raises, or returns no finite number.
     """
     return tuple(
         RewardTerm(
             short_name(name),
-            number_of(f"{EXECUTION_TERMS.what} {name}", EXECUTION_TERMS.get(name), execution, actions),
+            number_of(f"{EXECUTION_TERMS.what} {name}", EXECUTION_TERMS.get(name), execution, actions, is_finite=True),
             weight,
         )
         for name, weight in config.execution_weights.items()

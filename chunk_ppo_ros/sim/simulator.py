@@ -6,11 +6,12 @@ from collections.abc import Callable
 from typing import Any
 
 from chunk_ppo_ros.config import KINEMATIC, MUJOCO, REAL_ROBOT, TrainConfig
-from chunk_ppo_ros.core.errors import SettingError, UserError
+from chunk_ppo_ros.core.errors import SettingError
 from chunk_ppo_ros.core.errors import SimulatorUnavailable as SimulatorUnavailable  # callers of make_simulator catch it
 from chunk_ppo_ros.robot import aloha
 from chunk_ppo_ros.sim.interface import Simulator
-from chunk_ppo_ros.sim.tasks.registry import make_task
+from chunk_ppo_ros.sim.tasks.own_task import blamed_on
+from chunk_ppo_ros.sim.tasks.registry import is_ours, make_task
 from chunk_ppo_ros.sim.tasks.scene_terms import with_scene_terms
 from chunk_ppo_ros.sim.tasks.task import Task
 
@@ -30,19 +31,26 @@ def make_simulator(config: TrainConfig, *, render: bool = True, name: str | None
             rate or dimensions that are not ALOHA's, or a task that the simulator cannot honor.
     """
     name = config.env.simulator if name is None else name
-    make = MAKERS.get(name)
-    if make is None:
+    if name not in MAKERS:
         raise SettingError(
             f"env.simulator must be {' or '.join(MAKERS)} to simulate, got {name!r}; {REAL_ROBOT} is for a real robot"
         )
     check_control_rate(config, aloha.CONTROL_RATE)
     check_action_dim(config)
-    try:
-        return make(with_scene_terms(make_task(config.env), config), config, render)
-    except Exception as error:  # A task of the user's may raise anything.
-        if ":" in config.env.task and not isinstance(error, UserError):
-            error.add_note(f"{config.env.task} is a task of your own: check-task says which part of it is wrong.")
-        raise
+    return build(with_scene_terms(make_task(config.env), config), config, name=name, render=render)
+
+
+def build(task: Task[Any], config: TrainConfig, *, name: str, render: bool) -> Simulator:
+    """Returns the simulator `name` of a task, which is `env.task` or one made from it; see `make_simulator`.
+
+    Raises:
+        TaskError: where the simulator cannot be made from the objects of a task of somebody else.
+    """
+    make = MAKERS[name]
+    if is_ours(config.env):
+        return make(task, config, render)
+    with blamed_on(config.env.task, f"building the scene of its objects in the simulator {name}"):
+        return make(task, config, render)
 
 
 def _make_mujoco(task: Task[Any], config: TrainConfig, render: bool) -> Simulator:

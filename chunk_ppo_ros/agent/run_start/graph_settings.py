@@ -9,6 +9,7 @@ from collections.abc import Collection
 import jax
 
 from chunk_ppo_ros.agent import restore
+from chunk_ppo_ros.agent.env import check_own_parts
 from chunk_ppo_ros.agent.run_start.setting_lines import describe, print_assumptions, print_history
 from chunk_ppo_ros.agent.run_start.starting_checkpoint import NoCheckpoint, OpenedCheckpoint, check_is_new, open_start
 from chunk_ppo_ros.agent.run_start.whole_checkpoints import way_back
@@ -17,7 +18,6 @@ from chunk_ppo_ros.config.parameter_file import known_names
 from chunk_ppo_ros.core.errors import CheckpointError, ContradictedCheckpoint, MissingCheckpoint
 from chunk_ppo_ros.model.checkpoints.checkpoint import Checkpoint
 from chunk_ppo_ros.model.checkpoints.run_settings import PROMPTS, RunSettings
-from chunk_ppo_ros.sim.tasks.registry import make_task
 
 OF_THE_GRAPH = (
     *("model", "chunk_length", *PROMPTS),
@@ -50,12 +50,13 @@ def with_checkpoint(config: TrainConfig, *, given: Collection[str], file: str = 
         CheckpointError: when there is nothing to resume, when the folder of the run is taken, or when the checkpoint
             cannot be loaded and must be.
         SettingError: when a prompt cannot be encoded, or the task does not exist.
+        RegistryError, RewardError, TaskError: when a task or a reward term of somebody else cannot be used.
     """
     if not config.run.resume:
         check_is_new(config.run)
     start = open_start(config.run)
-    if not isinstance(start, OpenedCheckpoint) and config.env.has_scene:
-        make_task(config.env)  # It refuses a task that does not exist.
+    if not isinstance(start, OpenedCheckpoint):
+        check_own_parts(config)
     if isinstance(start, NoCheckpoint):
         return config
     if not isinstance(start, OpenedCheckpoint):
@@ -64,8 +65,7 @@ def with_checkpoint(config: TrainConfig, *, given: Collection[str], file: str = 
         return config
     checkpoint = start.checkpoint
     resolved = _settings(checkpoint, given, config).over(config, file=checkpoint.root)
-    if resolved.env.has_scene:
-        make_task(resolved.env)
+    check_own_parts(resolved)
     jax.config.update("jax_platforms", "cpu")  # Only shapes are compared here; the nodes need the whole accelerator.
     resumed = way_back(config.run, checkpoint.root) if config.run.resume else contextlib.nullcontext()
     try:

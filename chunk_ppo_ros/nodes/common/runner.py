@@ -23,7 +23,7 @@ from rclpy.signals import SignalHandlerOptions
 
 from chunk_ppo_ros.core.errors import CONFIGURATION_ERROR, RUNTIME_ERROR, UserError
 from chunk_ppo_ros.nodes.common.executors import make_step_executor
-from chunk_ppo_ros.runtime import interrupts
+from chunk_ppo_ros.runtime import interrupts, tracebacks
 from chunk_ppo_ros.runtime.restarts.readiness import tell_up
 from chunk_ppo_ros.runtime.supervised import end_with_launch
 
@@ -165,6 +165,7 @@ def _leave(code: int) -> NoReturn:
 
 
 def _report(what: str, error: Exception, code: int) -> int:
+    tracebacks.print_wanted(error)
     print(f"{what}: {error}", file=sys.stderr, flush=True)
     return code
 

@@ -12,8 +12,9 @@ episodes.
 
 from __future__ import annotations
 
+import contextlib
 import time
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from typing import NoReturn
 
 import numpy as np
@@ -25,6 +26,7 @@ from sensor_msgs.msg import Image
 
 from chunk_ppo_ros.agent.env import check_rewards
 from chunk_ppo_ros.config import TASK_SOURCE, RewardConfig, TrainConfig
+from chunk_ppo_ros.core.errors import UserError
 from chunk_ppo_ros.core.units import NANOSECONDS
 from chunk_ppo_ros.nodes.common.conditions import Conditions
 from chunk_ppo_ros.nodes.common.runner import run_node
@@ -48,6 +50,8 @@ MAX_CATCH_UP_STEPS = 10
 class SimNode(Node):
     """Connects a simulator to the topics of the robot's drivers."""
 
+    failure: UserError | None = None
+    """An error of the task's code, with which the process ends."""
     _made = False  # ROS also destroys a node whose constructor failed.
 
     def __init__(self) -> None:
@@ -117,10 +121,19 @@ class SimNode(Node):
         self.create_timer(self._period, self._follow_wall_clock, clock=steady)
         self.create_timer(1.0 / config.env.camera_rate, self._publish_images, clock=steady)
 
+    @contextlib.contextmanager
+    def _failing(self) -> Iterator[None]:
+        """Keeps an error of the task's code, which may be the user's, for the end of the process."""
+        try:
+            yield
+        except UserError as error:
+            self.failure = self.failure or error
+
     def _on_event(self, message: EpisodeEvent) -> None:
         if message.event == EpisodeEvent.RESET:
             self._reports.note_reset(time_to_ns(message.header.stamp), run_id=message.run_id)
-            self._reset(message.seed)
+            with self._failing():
+                self._reset(message.seed)
         if self._starter is None:
             if message.event == EpisodeEvent.STARTED:
                 self._reports.note_start(time_to_ns(message.header.stamp))
@@ -147,7 +160,8 @@ class SimNode(Node):
         self._target = target
         self._rewards.begin()
         if self._lockstep:
-            self._step()
+            with self._failing():
+                self._step()
             self._publish_states()
 
     def _step(self) -> None:
@@ -176,7 +190,8 @@ class SimNode(Node):
             )
         for _ in range(min(num_due, MAX_CATCH_UP_STEPS)):
             self._next_step += self._period
-            self._step()
+            with self._failing():
+                self._step()
         if num_due > 0:
             self._publish_states()
 

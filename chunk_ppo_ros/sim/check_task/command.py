@@ -19,11 +19,11 @@ from chunk_ppo_ros.core.errors import SettingError
 from chunk_ppo_ros.core.findings import text as report
 from chunk_ppo_ros.core.findings.finding import Finding, error, skipped
 from chunk_ppo_ros.sim.check_task import layout_checks, reward_checks, view_checks
-from chunk_ppo_ros.sim.check_task.attempt import TaskError
 from chunk_ppo_ros.sim.rendering import rendering_available
-from chunk_ppo_ros.sim.simulator import MAKERS
-from chunk_ppo_ros.sim.tasks.registry import make_task
+from chunk_ppo_ros.sim.simulator import MAKERS, build
+from chunk_ppo_ros.sim.tasks.registry import load_task
 from chunk_ppo_ros.sim.tasks.task import Task
+from chunk_ppo_ros.sim.tasks.task_rules import TaskError
 
 SCALE = 4
 """How many times larger the picture shows the images."""
@@ -37,10 +37,10 @@ def check(config: TrainConfig, *, episodes: int = CHECKED_EPISODES) -> dict[str,
         episodes: the number of episodes of random motions, and of the expert.
 
     Raises:
-        RegistryError: where the task cannot be imported or made.
+        RegistryError, TaskError: where the task cannot be imported or made.
         ValueError: for settings that the task does not have.
     """
-    task = make_task(config.env)
+    task = load_task(config.env)
     found = {"task": _run("task", lambda: _task(task))}
     if report.has_errors(found):
         return found
@@ -69,7 +69,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
         findings = {**findings, "simulators": [note, *findings.get("simulators", [])]}
     print(report.as_json(findings) if given.json else report.as_table(findings))
     if given.picture and not report.has_errors(findings):
-        _write_picture(make_task(config.env), config, Path(given.picture))
+        _write_picture(load_task(config.env), config, Path(given.picture))
         print(f"\n{given.picture} shows three starts as the policy sees them, a column for each camera")
     return 1 if report.has_errors(findings) else 0
 
@@ -80,7 +80,7 @@ def _task(task: Task[Any]) -> Iterator[Finding]:
 
 
 def _rewards(task: Task[Any], config: TrainConfig, episodes: int) -> Iterator[Finding]:
-    simulator = MAKERS[config.env.simulator](task, config, False)
+    simulator = build(task, config, name=config.env.simulator, render=False)
     try:
         done = reward_checks.run_episodes(task, simulator, config, episodes=episodes)
     finally:

@@ -2,17 +2,16 @@
 
 from __future__ import annotations
 
-import math
 from collections.abc import Iterator
 from typing import Any
 
 import numpy as np
 
 from chunk_ppo_ros.core.findings.finding import Finding, error, ok, warn
-from chunk_ppo_ros.sim.check_task.attempt import TaskError, attempt
 from chunk_ppo_ros.sim.geometry import BASE_POSITIONS
-from chunk_ppo_ros.sim.scene import EpisodeLayout, SceneObject
+from chunk_ppo_ros.sim.scene import EpisodeLayout
 from chunk_ppo_ros.sim.tasks.task import Task
+from chunk_ppo_ros.sim.tasks.task_rules import wrong_words
 
 NUM_LAYOUTS = 50
 REACH = 0.75
@@ -21,26 +20,24 @@ REACH = 0.75
 
 def words(task: Task[Any]) -> Iterator[Finding]:
     """Checks the name, the prompt and the objects."""
-    for name in ("name", "prompt"):
-        value = getattr(task, name)
-        if isinstance(value, str) and value.strip():
-            yield ok(name, repr(value))
+    wrong = dict(wrong_words(task))
+    found = {"name": repr(task.name), "prompt": repr(task.prompt)}
+    found["objects"] = _names(task) if "objects" not in wrong else ""
+    for name, text in found.items():
+        if name in wrong:
+            yield error(name, wrong[name].found.removeprefix(f"{name} "), wrong[name].advice)
         else:
-            yield error(name, f"must be a text that is not empty, got {value!r}", f"give the class a `{name}`")
-    wrong = [each for each in task.objects if not isinstance(each, SceneObject)]
-    names = [each.name for each in task.objects if isinstance(each, SceneObject)]
-    if wrong:
-        yield error("objects", f"must be SceneObjects, got {wrong[0]!r}", "see chunk_ppo_ros/sim/scene.py")
-    elif len(set(names)) < len(names):
-        yield error("objects", f"must have names of their own, got {', '.join(names)}", "rename one of them")
-    else:
-        yield ok("objects", ", ".join(names) or "none: the task is about the arms alone")
+            yield ok(name, text)
+
+
+def _names(task: Task[Any]) -> str:
+    return ", ".join(each.name for each in task.objects) or "none: the task is about the arms alone"
 
 
 def layouts(task: Task[Any]) -> Iterator[Finding]:
     """Checks that a layout places each object, depends on its seed alone, and lies where the arms can reach."""
-    drawn = [draw_layout(task, seed) for seed in range(NUM_LAYOUTS)]
-    again = draw_layout(task, 0)
+    drawn = [_draw(task, seed) for seed in range(NUM_LAYOUTS)]
+    again = _draw(task, 0)
     if _places(again) != _places(drawn[0]):
         advice = "draw everything from `rng`, and keep nothing between two calls"
         yield error("same seed", "two layouts of the same seed differ", advice)
@@ -56,31 +53,8 @@ def layouts(task: Task[Any]) -> Iterator[Finding]:
     yield from _reach(drawn)
 
 
-def draw_layout(task: Task[Any], seed: int) -> EpisodeLayout:
-    """Returns the layout of a seed.
-
-    Raises:
-        TaskError: where the task raises, or the layout does not place exactly its objects at finite places.
-    """
-    layout = attempt("sample_layout", lambda: task.sample_layout(np.random.default_rng(seed)))
-    if not isinstance(layout, EpisodeLayout):
-        raise TaskError(f"sample_layout must return an EpisodeLayout, got {layout!r}", "return EpisodeLayout({...})")
-    names = {each.name for each in task.objects}
-    if set(layout.poses) != names:
-        found = (
-            f"sample_layout must place exactly {', '.join(sorted(names)) or 'nothing'}, got "
-            f"{', '.join(sorted(layout.poses)) or 'nothing'}"
-        )
-        raise TaskError(found, "place each of `objects`, and nothing else")
-    for name, pose in layout.poses.items():
-        position, rotation = np.asarray(pose.position, float), np.asarray(pose.rotation, float)
-        if position.shape != (3,) or not np.all(np.isfinite(position)):
-            raise TaskError(f"the position of {name} must be three finite numbers, m, got {position}", "see Pose")
-        if rotation.shape != (4,) or not math.isclose(float(np.linalg.norm(rotation)), 1.0, abs_tol=1e-3):
-            raise TaskError(
-                f"the rotation of {name} must be a unit quaternion (w, x, y, z), got {rotation}", "see Pose"
-            )
-    return layout
+def _draw(task: Task[Any], seed: int) -> EpisodeLayout:
+    return task.sample_layout(np.random.default_rng(seed))
 
 
 def _reach(drawn: list[EpisodeLayout]) -> Iterator[Finding]:

@@ -10,12 +10,12 @@ import numpy as np
 from chunk_ppo_ros.config import SIMULATORS, TrainConfig
 from chunk_ppo_ros.core.errors import UserError
 from chunk_ppo_ros.core.findings.finding import Finding, error, ok, skipped, warn
-from chunk_ppo_ros.sim.check_task.attempt import TaskError, attempt
 from chunk_ppo_ros.sim.experts.demonstrations import record_episode
 from chunk_ppo_ros.sim.interface import StepReward
 from chunk_ppo_ros.sim.scene import EpisodeLayout, Pose, SceneState
-from chunk_ppo_ros.sim.simulator import MAKERS, make_simulator
+from chunk_ppo_ros.sim.simulator import build, make_simulator
 from chunk_ppo_ros.sim.tasks.task import Task
+from chunk_ppo_ros.sim.tasks.task_rules import TaskError
 
 NUM_VIEWS = 10
 AWAY = np.array([0.0, 0.0, -50.0])
@@ -51,8 +51,12 @@ def simulators(task: Task[Any], config: TrainConfig) -> Iterator[Finding]:
     for name in SIMULATORS:
         chosen = name == config.env.simulator
         try:
-            MAKERS[name](task, config, False).close()
+            build(task, config, name=name, render=False).close()
             yield ok(name, "it can simulate the task" + (" (env.simulator)" if chosen else ""))
+        except TaskError as problem:
+            if chosen:
+                raise
+            yield skipped(name, problem.found)
         except UserError as problem:
             finding = error(name, str(problem), "set env.simulator to the other one") if chosen else None
             yield finding or skipped(name, str(problem))
@@ -81,24 +85,15 @@ def views(task: Task[Any], config: TrainConfig) -> Iterator[Finding]:
 
 def expert(task: Task[Any], config: TrainConfig, *, episodes: int) -> Iterator[Finding]:
     """Counts how many episodes the scripted expert solves."""
-    if attempt("make_expert", lambda: task.make_expert(config)) is None:
+    if task.make_expert(config) is None:
         reason = "the task has none; imitate recorded episodes (pretrain --episodes), or begin with random weights"
         yield skipped("expert", reason)
         return
     simulator = make_simulator(config, render=False)
     try:
-        recordings = [
-            attempt("plan", lambda seed=seed: record_episode(simulator, config, seed=seed, render=False))  # type: ignore[misc]
-            for seed in range(episodes)
-        ]
+        recordings = [record_episode(simulator, config, seed=seed, render=False) for seed in range(episodes)]
     finally:
         simulator.close()
-    wrong = [one for one in recordings if one.actions.shape[1] != config.model.action_horizon]
-    if wrong:
-        raise TaskError(
-            f"plan must return chunks of {config.model.action_horizon} steps, got {wrong[0].actions.shape[1]}",
-            "read config.model.action_horizon",
-        )
     solved = sum(one.success for one in recordings)
     found = f"it solves {solved} of {episodes} episodes within {config.env.max_episode_chunks} chunks"
     if solved < SKILL * episodes:
@@ -110,7 +105,7 @@ def expert(task: Task[Any], config: TrainConfig, *, episodes: int) -> Iterator[F
 
 def _images(task: Task[Any], config: TrainConfig) -> np.ndarray:
     """Returns the images at the starts of `NUM_VIEWS` episodes, uint8 [episodes, cameras, h, w, 3]."""
-    simulator = MAKERS[config.env.simulator](task, config, True)
+    simulator = build(task, config, name=config.env.simulator, render=True)
     try:
         shown = []
         for seed in range(NUM_VIEWS):

@@ -17,6 +17,8 @@ from chunk_ppo_ros.core.errors import RegistryError
 from chunk_ppo_ros.core.prompts.prompt_schedule import PromptSchedule
 from chunk_ppo_ros.core.prompts.weighted_prompt import WeightedPrompt
 from chunk_ppo_ros.core.registry import Registry
+from chunk_ppo_ros.core.user_code import place
+from chunk_ppo_ros.sim.tasks.own_task import OwnTask, blamed_on
 from chunk_ppo_ros.sim.tasks.task import Task
 
 MakeTask = Callable[..., Task[Any]]
@@ -41,12 +43,36 @@ def make_task(env: EnvConfig) -> Task[Any]:
     Raises:
         RegistryError: for a name that is not registered (the text lists the registered names), for a task that cannot
             be made, or for a part that is no task.
+        TaskError: for a task of somebody else whose name, prompt or objects are wrong, or whose code raises an error.
         ValueError: for settings that the task does not have.
     """
+    task = load_task(env)
+    if isinstance(task, OwnTask):
+        task.check_words()
+    return task
+
+
+def load_task(env: EnvConfig) -> Task[Any]:
+    """Returns the task `env.task`, whose name, prompt and objects may be wrong; see `make_task`."""
+    if is_ours(env):
+        return _made(env)
+    with blamed_on(env.task, "making the task"):
+        task = _made(env)
+    return OwnTask(task, env.task)
+
+
+def is_ours(env: EnvConfig) -> bool:
+    """Returns whether `env.task` is a task of this package."""
+    return env.task in TASKS.own_names()
+
+
+def _made(env: EnvConfig) -> Task[Any]:
     make = TASKS.get(env.task)
     try:
         task = make(env) if _takes_env(make) else make()
     except TypeError as error:  # such as a class whose `__init__` wants more than the settings
+        if place(error):  # The class has begun its work.
+            raise
         raise RegistryError(
             f"env.task {env.task!r} must be made from an EnvConfig or from nothing, got {error}; give its class an "
             "__init__ without further parameters, or name a function that makes it"

@@ -65,7 +65,7 @@ class TaskWithTerms(Task[ObservedScene]):
         """Returns the task's reward with the further terms.
 
         Raises:
-            RewardError: where a further term has the name of a term of the task, raises, or returns no number.
+            RewardError: where a further term has the name of a term of the task, raises, or returns no finite number.
         """
         reward = self._task.step_reward(before.seen, after.seen)
         taken = {term.name for term in reward.terms} & set(self._terms)
@@ -75,10 +75,14 @@ class TaskWithTerms(Task[ObservedScene]):
                 f"{self.name} has; rename the entry point"
             )
         added = [
-            RewardTerm(name, number_of(f"{SCENE_TERMS.what} {name}", function, before.scene, after.scene), weight)
+            RewardTerm(name, _value(name, function, before.scene, after.scene), weight)
             for name, (function, weight) in self._terms.items()
         ]
         return dataclasses.replace(reward, terms=(*reward.terms, *added))
+
+
+def _value(name: str, function: SceneTerm, before: SceneState, after: SceneState) -> float:
+    return number_of(f"{SCENE_TERMS.what} {name}", function, before, after, is_finite=True)
 
 
 def with_scene_terms(task: Task[Any], config: TrainConfig) -> Task[Any]:
