@@ -14,7 +14,7 @@ from chunk_ppo_ros.agent.run_start.starting_checkpoint import NoCheckpoint, open
 from chunk_ppo_ros.config import PRESETS
 from chunk_ppo_ros.core.errors import CheckpointError
 from chunk_ppo_ros.model.checkpoints.checkpoint import Checkpoint
-from support.small_policy import configure, rewrite_json, save_openpi
+from support.small_policy import configure, save_openpi
 
 
 @pytest.fixture
@@ -32,18 +32,24 @@ def opened(monkeypatch: pytest.MonkeyPatch) -> collections.Counter[Path]:
     return counts
 
 
-def test_a_resumed_training_opens_each_folder_once(tmp_path: Path, opened: collections.Counter[Path]) -> None:
+def test_a_resumed_training_opens_each_folder_once(
+    tmp_path: Path, opened: collections.Counter[Path], monkeypatch: pytest.MonkeyPatch
+) -> None:
     """The settings, the learner and the actor need the newest checkpoint. The reference is the run's first one."""
     imitation = save_openpi(tmp_path / "imitation")
     run = {"pretrained_checkpoint_path": str(imitation)}
     config = configure(tmp_path, run=run, cameras=PRESETS["debug"].model.cameras)
     newest = Learner.start(config).checkpoint.root
     assert opened == {imitation.resolve(): 1, newest.resolve(): 1}
-    total = config.ppo.total_timesteps
-    rewrite_json(newest / "metadata.json", lambda content: content["counters"].update(num_steps=total))
     opened.clear()
+
+    def end_before_the_first_rollout(*_: object, **__: object) -> None:
+        raise KeyboardInterrupt
+
+    monkeypatch.setattr(train, "RolloutWorker", end_before_the_first_rollout)
     places = ["--exp_name", "debug", "--checkpoint_root", str(tmp_path / "checkpoints"), "--run_dir", str(tmp_path)]
-    assert train.main([*places, "--no_wandb", "--resume", "--ref_kl_coef", "0.1"]) == 0
+    with pytest.raises(KeyboardInterrupt):
+        train.main([*places, "--no_wandb", "--resume", "--ref_kl_coef", "0.1"])
     assert opened == {imitation.resolve(): 1, newest.resolve(): 1}
 
 

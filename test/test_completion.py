@@ -56,7 +56,7 @@ def test_bash_completes_commands_flags_choices_sections_and_runs(environment: di
         "chunk_ppo train --resume --exp_name ": {"mine "},
         "chunk_ppo --tr": {"--traceback "},
         "chunk_ppo --traceback pretr": {"pretrain "},
-        "chunk_ppo --traceback graph --rec": {"--record "},
+        "chunk_ppo --traceback graph --rec": {"--record", "--recorded_rate", "--recompute_log_probs"},
         "chunk_ppo walk --f": {""},
     }
     done = subprocess.run(

@@ -11,8 +11,8 @@ from chunk_ppo_ros.core import errors
 from chunk_ppo_ros.core.errors import RegistryError, RewardError
 from chunk_ppo_ros.core.execution import Cause, ExecutionResult, Status
 from chunk_ppo_ros.core.metrics import Metrics
+from chunk_ppo_ros.core.own_parts.registered_functions import number_of
 from chunk_ppo_ros.core.progress import Counters
-from chunk_ppo_ros.core.registered_functions import number_of
 from chunk_ppo_ros.core.registry import Registry
 from chunk_ppo_ros.core.types import NO_SOURCE, ChunkId, ChunkOutcome, RewardTerm
 from chunk_ppo_ros.core.units import NANOSECONDS

@@ -140,7 +140,7 @@ def test_an_export_tells_how_much_is_read_and_written(tmp_path: Path, monkeypatc
 
 
 def test_arrays_are_read_in_groups_where_somebody_listens(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(orbax_trees, "_MIN_READ_BYTES", 1000)
+    monkeypatch.setattr(orbax_trees, "MIN_READ_BYTES", 1000)
     told: list[int] = []
     actor = make_params()["actor_backbone"]
     loaded = Checkpoint.open(save_own(tmp_path / "run")).load_actor(actor, on_read=told.append)

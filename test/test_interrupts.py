@@ -106,3 +106,36 @@ def test_a_ctrl_c_is_held_back_only_meanwhile() -> None:
             pass
         assert is_blocked()
     assert not is_blocked()
+
+
+POOL = """
+import multiprocessing, os, signal
+from chunk_ppo_ros.runtime.process_pool import worker_pool
+
+spawning = multiprocessing.get_context("spawn")
+
+class Interrupting:
+    def Pool(self, *arguments, **more):
+        pool = spawning.Pool(*arguments, **more)
+        signal.raise_signal(signal.SIGINT)
+        print("the pool is made", flush=True)
+        return pool
+
+if __name__ == "__main__":
+    signal.signal(signal.SIGINT, signal.default_int_handler)
+    multiprocessing.get_context = lambda _: Interrupting()
+    try:
+        with worker_pool(2):
+            print("the pool is used", flush=True)
+    except KeyboardInterrupt:
+        pass
+    os._exit(130)
+"""
+
+
+def test_an_interrupt_while_worker_processes_are_started_leaves_no_semaphore(tmp_path: Path) -> None:
+    """Python's resource tracker would warn of those that are left, and its start admits SIGINT."""
+    file = tmp_path / "interrupted.py"
+    file.write_text(POOL)
+    done = subprocess.run([sys.executable, file], capture_output=True, text=True, timeout=120)
+    assert (done.stdout, done.stderr, done.returncode) == ("the pool is made\n", "", 130)

@@ -62,7 +62,9 @@ def test_a_viewer_that_refuses_its_configuration_is_left_off_at_once(on_node_exi
 
 @pytest.mark.parametrize("on_node_exit", ON_NODE_EXIT)
 def test_a_needed_node_that_refuses_its_configuration_ends_the_run(on_node_exit: str) -> None:
-    assert started(on_node_exit).on_end("robot_node", CONFIGURATION_ERROR, 1.0, up_for=None) == RunFails(code=CONFIGURATION_ERROR)
+    assert started(on_node_exit).on_end("robot_node", CONFIGURATION_ERROR, 1.0, up_for=None) == RunFails(
+        code=CONFIGURATION_ERROR
+    )
 
 
 def test_a_needed_node_is_started_anew_as_often_and_then_ends_the_run() -> None:

@@ -15,10 +15,11 @@ from chunk_ppo_ros.agent import train
 from chunk_ppo_ros.agent.env import SimulatorEnv, check_own_parts
 from chunk_ppo_ros.agent.run_start.checkpoint_settings import TrainingSetup
 from chunk_ppo_ros.config import PRESETS, EnvConfig, RewardConfig, TrainConfig
-from chunk_ppo_ros.config.flags.program import SHOWS_TRACEBACKS
 from chunk_ppo_ros.core.errors import UserError
-from chunk_ppo_ros.core.user_code import definition, place, raised
-from chunk_ppo_ros.runtime import graph, tracebacks
+from chunk_ppo_ros.core.own_parts import tracebacks
+from chunk_ppo_ros.core.own_parts.tracebacks import SHOWS_TRACEBACKS
+from chunk_ppo_ros.core.own_parts.user_code import definition, place, raised
+from chunk_ppo_ros.runtime import graph
 from chunk_ppo_ros.sim.simulator import make_simulator
 from chunk_ppo_ros.sim.tasks.registry import make_task
 from chunk_ppo_ros.sim.tasks.task_rules import TaskError

@@ -118,7 +118,7 @@ def build_messages(prefix: Path, *, build_folder: Path, source: Path = SOURCE) -
         configure.append(f"-DCMAKE_PROJECT_INCLUDE={COMPILE_TOGETHER}")
     jobs = str(os.cpu_count() or 1)
     name = "chunk_ppo_msgs" if source == SOURCE else source.name
-    print(f"building {name} for {prefix} ({jobs} jobs, one to two minutes on two cores)", flush=True)
+    print(f"building {name} for {prefix} ({jobs} jobs, about a minute on two cores)", flush=True)
     run(configure, environ=environ, log=build_folder / "configure.log")
     run([cmake, "--build", str(build_folder), "--parallel", jobs], environ=environ, log=build_folder / "build.log")
     run([cmake, "--install", str(build_folder)], environ=environ, log=build_folder / "install.log")

@@ -36,7 +36,7 @@ LOG = ROOT / ".cache" / "setup.log"
 """The output of pip."""
 ENVIRONMENT = "virtual environment .venv"
 STARTED = "a virtual environment that is being made"
-TOTAL = "all of it takes about four minutes on two cores where packages come quickly"
+TOTAL = "all of it takes about three minutes on two cores where packages come quickly"
 
 
 class SetupError(RuntimeError):
@@ -189,7 +189,7 @@ def steps() -> list[Step]:
     rendering = digest([ROOT / "tools" / "system_packages.py"])
     return [
         Step(ENVIRONMENT, origin().key, make_environment, "seconds"),
-        Step("Python packages", requirements, install_requirements, "1.5 GB on the disk, two to three minutes"),
+        Step("Python packages", requirements, install_requirements, "1.5 GB on the disk, about two minutes"),
         Step("messages (chunk_ppo_msgs)", messages, install_messages, "compiled here, about a minute"),
         Step("the package itself", " ".join([package, *linked]), install_package, "seconds"),
         Step("OpenGL", rendering, prepare_rendering, "seconds, unless packages are installed by apt-get"),

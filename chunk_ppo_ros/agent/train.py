@@ -141,7 +141,7 @@ def main(arguments: Sequence[str]) -> int:
     run = setup.config.run
     if run.resume:
         setup.start.require()  # A run that has nothing to resume makes no folder.
-    if (code := end_if_done(setup.config)) is not None:
+    if (code := end_if_done(setup.config, setup.start)) is not None:
         return code
     with removed_after_failure(run.folder, run.checkpoint_folder, unless=lambda: has_trained(run)):
         check_folder(run.folder, "run.run_dir")

@@ -8,7 +8,7 @@ from pathlib import Path
 
 from chunk_ppo_ros.cli.table import Command
 from chunk_ppo_ros.config.flags import PROGRAM, FlagParser, command_line
-from chunk_ppo_ros.runtime.tracebacks import FLAG
+from chunk_ppo_ros.core.own_parts.tracebacks import FLAG
 
 SHELLS = ("bash", "zsh")
 ASKED = "_ARGCOMPLETE"

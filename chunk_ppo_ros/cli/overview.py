@@ -7,7 +7,7 @@ from collections.abc import Mapping
 
 from chunk_ppo_ros.cli.exit_codes import EXIT_CODES
 from chunk_ppo_ros.cli.table import Command
-from chunk_ppo_ros.runtime.tracebacks import FLAG
+from chunk_ppo_ros.core.own_parts.tracebacks import FLAG
 
 WIDTH = 110
 """The width of the text, in characters."""

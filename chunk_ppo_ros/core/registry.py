@@ -24,7 +24,7 @@ from pathlib import Path
 from typing import Generic, TypeVar, cast
 
 from chunk_ppo_ros.core.errors import RegistryError
-from chunk_ppo_ros.core.user_code import raised
+from chunk_ppo_ros.core.own_parts.user_code import raised
 
 PartT = TypeVar("PartT")
 EntryPoint = importlib.metadata.EntryPoint

@@ -15,7 +15,7 @@ import numpy as np
 
 from chunk_ppo_ros.config import RewardConfig
 from chunk_ppo_ros.core.execution import ExecutionResult
-from chunk_ppo_ros.core.registered_functions import number_of
+from chunk_ppo_ros.core.own_parts.registered_functions import number_of
 from chunk_ppo_ros.core.registry import Registry, short_name
 from chunk_ppo_ros.core.types import RewardTerm
 

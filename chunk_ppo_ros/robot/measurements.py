@@ -21,7 +21,7 @@ import numpy as np
 
 from chunk_ppo_ros.core.errors import RewardError
 from chunk_ppo_ros.core.metrics import Metrics
-from chunk_ppo_ros.core.registered_functions import number_of
+from chunk_ppo_ros.core.own_parts.registered_functions import number_of
 from chunk_ppo_ros.core.registry import Registry
 
 _log = logging.getLogger(__name__)

@@ -2,34 +2,33 @@
 
 from __future__ import annotations
 
-import contextlib
 import sys
 from pathlib import Path
 
 from chunk_ppo_ros.agent.restore import banner
+from chunk_ppo_ros.agent.run_start.starting_checkpoint import OpenedCheckpoint, StartingCheckpoint
 from chunk_ppo_ros.config import TrainConfig
-from chunk_ppo_ros.core.errors import FRESH_UNASKED, CheckpointError
-from chunk_ppo_ros.model.checkpoints.layouts import METADATA
-from chunk_ppo_ros.model.checkpoints.metadata import Provenance, read_metadata
-from chunk_ppo_ros.model.checkpoints.step_folders import newest_checkpoint
+from chunk_ppo_ros.core.errors import FRESH_UNASKED
+from chunk_ppo_ros.model.checkpoints.metadata import Provenance
 
 
-def end_if_done(config: TrainConfig) -> int | None:
+def end_if_done(config: TrainConfig, start: StartingCheckpoint) -> int | None:
     """Prints that a resumed run is done and how it goes on, and returns its exit code.
 
-    It returns None where the run is not done, and where its newest checkpoint cannot be read: whoever loads that says
+    It returns None where the run is not done, and where its newest checkpoint cannot be opened: whoever loads that says
     what is wrong.
+
+    Args:
+        config: the configuration of the run.
+        start: the checkpoint that it starts from.
     """
-    newest = newest_checkpoint(config.run.checkpoint_folder) if config.run.resume else None
-    if newest is None:
+    if not config.run.resume or not isinstance(start, OpenedCheckpoint):
         return None
-    with contextlib.suppress(CheckpointError):
-        metadata, _ = read_metadata(newest / METADATA)
-        counters, total = metadata.counters, config.ppo.total_timesteps
-        if counters.num_steps >= total:
-            print(done_line(counters.run_id, num_steps=counters.num_steps, total=total))
-            return tell_end(newest, metadata.provenance)
-    return None
+    metadata, total = start.checkpoint.require_metadata(), config.ppo.total_timesteps
+    if metadata.counters.num_steps < total:
+        return None
+    print(done_line(metadata.counters.run_id, num_steps=metadata.counters.num_steps, total=total))
+    return tell_end(start.checkpoint.root, metadata.provenance)
 
 
 def done_line(run_id: str, *, num_steps: int, total: int) -> str:

@@ -8,7 +8,7 @@ from pathlib import Path
 
 from chunk_ppo_ros.agent.run_start.finished_run import end_if_done
 from chunk_ppo_ros.agent.run_start.graph_settings import given_settings, with_checkpoint
-from chunk_ppo_ros.agent.run_start.starting_checkpoint import has_trained, way_to_go_on
+from chunk_ppo_ros.agent.run_start.starting_checkpoint import has_trained, open_start, way_to_go_on
 from chunk_ppo_ros.config import RunConfig
 from chunk_ppo_ros.config.parameter_file import settings_of_file
 from chunk_ppo_ros.core.errors import CONFIGURATION_ERROR, RUNTIME_ERROR
@@ -25,7 +25,7 @@ def main(arguments: Sequence[str]) -> int:
     parser = graph_parser()
     given = parser.parse_args(arguments)
     config = given_config(parser, given)
-    if (code := end_if_done(config)) is not None:
+    if (code := end_if_done(config, open_start(config.run))) is not None:
         return code
     file = settings_of_file(given.params_file) if given.params_file else ()
     config = with_checkpoint(config, given=(*file, *given_settings(given)), file=given.params_file if file else "")

@@ -8,9 +8,6 @@ PROGRAM = "chunk_ppo"
 SHOWS_PROGRESS = "CHUNK_PPO_SHOWS_PROGRESS"
 """The variable by which a process tells the processes whose output it reads that it shows bars of progress, as "1"."""
 
-SHOWS_TRACEBACKS = "CHUNK_PPO_SHOWS_TRACEBACKS"
-"""The variable by which errors of the user are shown with their traceback too, as "1"."""
-
 
 def command_line(*words: str) -> str:
     """Returns a command line of this program, such as `chunk_ppo train`."""

@@ -23,7 +23,7 @@ from chunk_ppo_ros.core_jax.named_leaves import HasShape, leaf_shardings, name_l
 from chunk_ppo_ros.model.checkpoints.finite_arrays import check_finite
 from chunk_ppo_ros.model.checkpoints.orbax_probe import TREE_FILE, probe
 
-_MIN_READ_BYTES = 64 * 2**20
+MIN_READ_BYTES = 64 * 2**20
 _MODEL_ADVICE = "set the model section to the checkpoint's sizes or take another checkpoint"
 
 
@@ -104,7 +104,7 @@ def load_tree(
     }
     arrays: dict[str, jax.Array] = {}
     sizes = {name: _bytes_to_read(stored[name], arguments[name].dtype) for name in names}
-    least = 0 if not verified else sum(sizes.values()) if on_read is None else _MIN_READ_BYTES
+    least = 0 if not verified else sum(sizes.values()) if on_read is None else MIN_READ_BYTES
     for group in _groups(sizes, least):
         restored = read_arrays(folder, {name: stored[name] for name in group}, arguments)
         check_finite(folder, restored)
@@ -166,7 +166,7 @@ def read_arrays(
     """Reads the named arrays. At any time, it reads no more bytes than the largest of them has, or 64 MiB."""
     largest = max((_bytes_to_read(stored[name], arguments[name].dtype) for name in stored), default=0)
     handler = orbax.PyTreeCheckpointHandler(
-        handler_impl=orbax.BasePyTreeCheckpointHandler(restore_concurrent_bytes=max(largest + 1, _MIN_READ_BYTES))
+        handler_impl=orbax.BasePyTreeCheckpointHandler(restore_concurrent_bytes=max(largest + 1, MIN_READ_BYTES))
     )
     request = orbax.args.PyTreeRestore(
         item=flax.traverse_util.unflatten_dict(dict(stored), sep="/"),

@@ -22,8 +22,9 @@ from rclpy.node import Node
 from rclpy.signals import SignalHandlerOptions
 
 from chunk_ppo_ros.core.errors import CONFIGURATION_ERROR, RUNTIME_ERROR, UserError
+from chunk_ppo_ros.core.own_parts import tracebacks
 from chunk_ppo_ros.nodes.common.executors import make_step_executor
-from chunk_ppo_ros.runtime import interrupts, tracebacks
+from chunk_ppo_ros.runtime import interrupts
 from chunk_ppo_ros.runtime.restarts.readiness import tell_up
 from chunk_ppo_ros.runtime.supervised import end_with_launch
 

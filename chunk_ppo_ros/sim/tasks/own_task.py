@@ -10,7 +10,7 @@ import numpy as np
 
 from chunk_ppo_ros.config import TrainConfig
 from chunk_ppo_ros.core.errors import UserError
-from chunk_ppo_ros.core.user_code import definition, raised
+from chunk_ppo_ros.core.own_parts.user_code import definition, raised
 from chunk_ppo_ros.sim.experts.expert import Expert, PlannedChunk
 from chunk_ppo_ros.sim.interface import StepReward
 from chunk_ppo_ros.sim.scene import EpisodeLayout, SceneState

@@ -14,10 +14,10 @@ from typing import Any
 
 from chunk_ppo_ros.config import EnvConfig, TrainConfig
 from chunk_ppo_ros.core.errors import RegistryError
+from chunk_ppo_ros.core.own_parts.user_code import place
 from chunk_ppo_ros.core.prompts.prompt_schedule import PromptSchedule
 from chunk_ppo_ros.core.prompts.weighted_prompt import WeightedPrompt
 from chunk_ppo_ros.core.registry import Registry
-from chunk_ppo_ros.core.user_code import place
 from chunk_ppo_ros.sim.tasks.own_task import OwnTask, blamed_on
 from chunk_ppo_ros.sim.tasks.task import Task
 

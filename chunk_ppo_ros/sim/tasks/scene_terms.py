@@ -17,7 +17,7 @@ import numpy as np
 
 from chunk_ppo_ros.config import TrainConfig
 from chunk_ppo_ros.core.errors import RewardError
-from chunk_ppo_ros.core.registered_functions import number_of
+from chunk_ppo_ros.core.own_parts.registered_functions import number_of
 from chunk_ppo_ros.core.registry import Registry, check_short_names, short_name
 from chunk_ppo_ros.core.types import RewardTerm
 from chunk_ppo_ros.sim.interface import StepReward

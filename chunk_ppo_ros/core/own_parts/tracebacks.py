@@ -10,8 +10,8 @@ import os
 import sys
 import traceback
 
-from chunk_ppo_ros.config.flags.program import SHOWS_TRACEBACKS
-
+SHOWS_TRACEBACKS = "CHUNK_PPO_SHOWS_TRACEBACKS"
+"""The variable by which errors of the user are shown with their traceback too, as "1"."""
 FLAG = "--traceback"
 """The flag before the name of a command."""
 

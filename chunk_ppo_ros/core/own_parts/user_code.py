@@ -6,14 +6,14 @@ import sysconfig
 import traceback
 from pathlib import Path
 
-_PACKAGE = Path(__file__).resolve().parents[1]
+_PACKAGE = Path(__file__).resolve().parents[2]
 _PYTHON = tuple(Path(sysconfig.get_path(name)).resolve() for name in ("stdlib", "platstdlib"))
 _INSTALLED = ("site-packages", "dist-packages")
 """The names of folders into which packages are installed."""
 
 
 def raised(error: BaseException) -> str:
-    """Returns an error with the line of the user's code that raised it, such as "KeyError('cube') at my_task.py:7"."""
+    """Returns an error with the line of the user's code that raised it, such as "KeyError('cube') at FILE:7"."""
     if isinstance(error, SyntaxError) and error.filename:
         return f"{type(error).__name__}({error.msg!r}) at {error.filename}:{error.lineno}"
     return f"{error!r}{place(error)}"

@@ -6,7 +6,7 @@ import math
 from collections.abc import Callable
 
 from chunk_ppo_ros.core.errors import RewardError
-from chunk_ppo_ros.core.user_code import definition, place, raised
+from chunk_ppo_ros.core.own_parts.user_code import definition, place, raised
 
 
 def number_of(name: str, function: Callable[..., float], *arguments: object, is_finite: bool = False) -> float:
