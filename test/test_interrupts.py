@@ -141,3 +141,28 @@ def test_an_interrupt_while_worker_processes_are_started_leaves_no_semaphore(tmp
     file.write_text(POOL)
     done = subprocess.run([sys.executable, file], capture_output=True, text=True, timeout=120)
     assert (done.stdout, done.stderr, done.returncode) == ("the pool is made\n", "", 130)
+
+
+CYCLE = """
+import signal
+from chunk_ppo_ros.cli.leaving import leave
+from chunk_ppo_ros.runtime.process_pool import worker_pool
+
+def work():
+    try:
+        with worker_pool(1) as pool:
+            raise KeyboardInterrupt
+    except KeyboardInterrupt as error:
+        kept = error  # Its frame has the pool and the error, which has the frame.
+
+if __name__ == "__main__":
+    work()
+    leave(130)
+"""
+
+
+def test_an_interrupt_that_holds_a_pool_in_a_cycle_leaves_no_semaphore(tmp_path: Path) -> None:
+    file = tmp_path / "cycle.py"
+    file.write_text(CYCLE)
+    done = subprocess.run([sys.executable, file], capture_output=True, text=True, timeout=120)
+    assert (done.stdout, done.stderr, done.returncode) == ("", "", 130)

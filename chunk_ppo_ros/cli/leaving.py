@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import gc
 import os
 import signal
 import sys
@@ -16,6 +17,8 @@ def leave(status: int) -> NoReturn:
     After Ctrl-C it ends at once, because a thread in which XLA compiles can make Python crash while it ends.
     """
     if status == INTERRUPTED:
+        signal.signal(signal.SIGINT, lambda *_: _end_at_once())
+        gc.collect()  # The interrupt may hold semaphores of a pool in a cycle, of which Python would warn.
         _end_at_once()
     try:
         sys.stdout.flush()
