@@ -92,7 +92,7 @@ def test_publishers_and_subscriptions_are_made_from_the_table_of_topics() -> Non
     assert len({path for path in owners if owners[path]}) > 15
     drivers = ("robot/interbotix/driver_link.py", "robot/leaders/leader_link.py", "sim/driver_commands.py")
     # Interbotix's driver names its topics, a user names others, and a replay holds back what its reward_node publishes.
-    for path in (*drivers, "command_line/topic.py", "replay/replayed_reward_node.py"):
+    for path in (*drivers, "command_line/topic.py", "replay/replayed_referee.py"):
         del owners[NODES / path]
     beside = {(path.name, owner) for path in owners for owner in owners[path] if not owner.startswith("topic")}
     assert not beside

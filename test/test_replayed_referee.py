@@ -24,8 +24,8 @@ from std_srvs.srv import SetBool, Trigger
 from chunk_ppo_ros.nodes.common.inputs.handled_inputs import RECORDED_ONCE
 from chunk_ppo_ros.nodes.replay.comparison import canonical
 from chunk_ppo_ros.nodes.replay.handled import Handled, ReplayError, in_order, of_run
-from chunk_ppo_ros.nodes.replay.replayed_reward_node import ReplayedRewardNode
-from chunk_ppo_ros.nodes.reward.reward_watch import Restart
+from chunk_ppo_ros.nodes.replay.replayed_referee import ReplayedRewardNode
+from chunk_ppo_ros.nodes.reward.reward_watch import Restart, RewardWatch
 from chunk_ppo_ros.nodes.wire import topics
 from support.reward_neighbors import HORIZON, RUN, Ack, Event, Graph, Result, make_graph
 
@@ -182,7 +182,7 @@ def test_a_node_that_was_started_anew_is_found_again_where_it_was_found(
     graph.sample(1, chunk=1)
     graph.spin(0.1)
     found = [Restart.of("robot_node execution_result anew")]
-    monkeypatch.setattr(graph.node._restarts, "_find", lambda: [found.pop()] if found else [])
+    monkeypatch.setattr(RewardWatch, "restarted", lambda watch, now: [found.pop()] if found else [])
     graph.until(lambda: any(event.outcome == Event.INTERRUPTED for event in graph.others.events))
     graph.until(lambda: any(one.restarts for one in recording.told))
     graph.until(lambda: graph.others.transitions)

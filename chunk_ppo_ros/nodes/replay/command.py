@@ -30,7 +30,7 @@ from chunk_ppo_ros.nodes.replay.comparison import Comparison, compare, stored_tr
 from chunk_ppo_ros.nodes.replay.conductor import Conductor
 from chunk_ppo_ros.nodes.replay.handled import ReplayError
 from chunk_ppo_ros.nodes.replay.recorded_run import RecordedRun, read_run
-from chunk_ppo_ros.nodes.replay.replayed_reward_node import ReplayedRewardNode
+from chunk_ppo_ros.nodes.replay.replayed_referee import ReplayedRewardNode
 from chunk_ppo_ros.nodes.replay.trainer_link import TrainerLink
 from chunk_ppo_ros.nodes.replay.trainer_process import TrainerProcess, keep_off_the_network, settings_of_replay
 from chunk_ppo_ros.runtime.ros_domain import claim_domain
