@@ -23,12 +23,15 @@ def record(
     cameras: tuple[str, ...] = CAMERAS,
     robots: tuple[str, ...] = ("",),
     left_ms: Sequence[int] = (),
+    lockstep: bool = False,
 ) -> pathlib.Path:
     """Writes a recording of two chunks from 0 to 80 and from 200 to 280 ms, and images at given times.
 
     The left wrist camera sends more images at times of its own.
     """
     recording = Recording(folder)
+    if lockstep:
+        recording.clock(0)
     recording.joints(0, 300)
     for number in range(2):
         recording.chunk(number, 200 * number)
@@ -79,6 +82,21 @@ def test_an_episode_has_the_first_images_from_after_its_last_step(tmp_path: path
 def test_an_episode_after_which_no_camera_was_recorded_has_no_end(times: list[int], tmp_path: pathlib.Path) -> None:
     (episode,) = read(record(tmp_path / "bag", times))
     assert isinstance(episode, Episode) and episode.end_images == {}
+
+
+@pytest.mark.parametrize(("lockstep", "knows_end"), [(True, False), (False, True)])
+def test_in_lockstep_the_next_image_is_of_the_next_scene(
+    lockstep: bool, knows_end: bool, tmp_path: pathlib.Path
+) -> None:
+    """A reset of the simulator takes one control period of 20 ms, and the episode ends at 280 ms."""
+    (episode,) = read(record(tmp_path / "bag", [0, 200, 300], lockstep=lockstep))
+    assert isinstance(episode, Episode) and bool(episode.end_images) == knows_end
+
+
+def test_in_lockstep_an_episode_ends_with_the_image_of_its_last_moment(tmp_path: pathlib.Path) -> None:
+    (episode,) = read(record(tmp_path / "bag", [0, 200, 280, 300], lockstep=True))
+    assert isinstance(episode, Episode) and episode.end_images
+    assert int(episode.end_images["cam_high"]()[0, 0, 0]) == 28
 
 
 def test_a_recording_without_cameras_does_not_know_the_end(tmp_path: pathlib.Path) -> None:

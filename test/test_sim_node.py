@@ -63,6 +63,7 @@ class CountingSimulator:
 
     def reset(self, *, seed: int, pose: np.ndarray | None = None) -> None:
         self.seeds.append(seed)
+        self.num_renders_at_reset = self.num_renders
         self.num_steps = 0
         self._state = np.array(aloha.START_POSE if pose is None else pose)
 
@@ -105,7 +106,7 @@ class Listener(Node):
             self.create_subscription(JointState, f"follower_{side}/joint_states", hear, qos.JOINT_STATES)
         for camera in CAMERAS:
             topic = f"{camera}/camera/color/image_rect_raw"
-            self.create_subscription(Image, topic, self.images[camera].append, qos.SENSOR)
+            self.create_subscription(Image, topic, self.images[camera].append, qos.IMAGE_RECORDING)
         self.create_subscription(Clock, "/clock", self.clocks.append, qos.SENSOR)
         self.create_subscription(TaskReward, "task_reward", self.rewards.append, qos.RELIABLE)
         self.backend = Ros2ControlBackend(self, RobotConfig())
@@ -278,6 +279,30 @@ def test_images_follow_each_result_with_the_present_time(lockstep: Graph) -> Non
     # The second camera of render number n is filled with 10 n + 1.
     expected = 10 * lockstep.simulator.num_renders + 1
     np.testing.assert_array_equal(image_from_message(heard[-1]), np.full((4, 6, 3), expected))
+
+
+def test_the_end_of_an_episode_is_shown_before_its_reset(lockstep: Graph) -> None:
+    """The reset may come before the result of the last chunk, because two nodes send them."""
+    heard, states = lockstep.listener.images["cam_high"], lockstep.listener.states["left"]
+    lockstep.until(lambda: bool(states))
+    end = stamp_of(states[0]) + PERIOD_NS
+    lockstep.command()
+    lockstep.reset(seed=9)
+    lockstep.until(lambda: bool(heard) and stamp_of(heard[-1]) == end + PERIOD_NS)
+    assert end in map(stamp_of, heard)
+
+
+def test_the_end_of_an_episode_is_shown_between_two_images_of_slow_cameras(monkeypatch: pytest.MonkeyPatch) -> None:
+    with running(monkeypatch, env__realtime="true", env__camera_rate="0.1") as graph:
+        heard = graph.listener.images["cam_high"]
+        graph.until(lambda: graph.node.count_subscribers("cam_high/camera/color/image_rect_raw") > 0)
+        graph.reset(seed=9)
+        assert graph.simulator.num_renders_at_reset == 2  # The scene of the start was drawn once before.
+        # The first camera of render number n is filled with 10 n.
+        graph.until(lambda: bool(heard) and int(image_from_message(heard[-1])[0, 0, 0]) == 30)
+        old, new = heard[-2:]
+        assert int(image_from_message(old)[0, 0, 0]) == 20
+        assert stamp_of(old) < stamp_of(new)
 
 
 def test_a_scene_that_stands_still_is_repeated_without_rendering(lockstep: Graph) -> None:

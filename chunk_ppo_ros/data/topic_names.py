@@ -10,6 +10,8 @@ EXECUTION_RESULT = "execution_result"
 """The topic of what the robot did with each chunk."""
 CHUNK_OUTCOME = "chunk_outcome"
 """The topic of how each chunk ended."""
+CLOCK = "/clock"
+"""The topic of the time in lockstep. A namespace does not move it, and without lockstep nobody publishes it."""
 EPISODE_EVENT = "episode_event"
 """The topic of the changes of episodes, with how each ended."""
 FOLLOWER_STATES = {side: f"follower_{side}/joint_states" for side in aloha.SIDES}

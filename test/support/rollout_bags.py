@@ -9,6 +9,7 @@ import pathlib
 import numpy as np
 from chunk_ppo_msgs import msg
 from PIL import Image
+from rosgraph_msgs.msg import Clock
 from sensor_msgs.msg import CompressedImage, JointState
 
 from chunk_ppo_ros.data.bags.bag_writer import BagRecorder, load_types
@@ -27,6 +28,7 @@ TYPES = {
     "follower_left/joint_states": "sensor_msgs/msg/JointState",
     "follower_right/joint_states": "sensor_msgs/msg/JointState",
     "image": "sensor_msgs/msg/CompressedImage",
+    "clock": "rosgraph_msgs/msg/Clock",
 }
 
 
@@ -105,6 +107,10 @@ class Recording:
         event = msg.EpisodeEvent(header=header_of(START + at_ms * MS), run_id="run", sender=self.sender)
         event.episode, event.event, event.outcome = episode, msg.EpisodeEvent.ENDED, outcome
         self._write("episode_event", event)
+
+    def clock(self, at_ms: int) -> None:
+        """Writes the time, as a simulator in lockstep does."""
+        self._write("clock", Clock(clock=time_from_ns(START + at_ms * MS)))
 
     def image(self, camera: str, at_ms: int, gray: int) -> None:
         """Writes an image of a camera of 6x4 pixels."""

@@ -133,6 +133,7 @@ class SimNode(Node):
         if message.event == EpisodeEvent.RESET:
             self._reports.note_reset(time_to_ns(message.header.stamp), run_id=message.run_id)
             with self._failing():
+                self._show_end()
                 self._reset(message.seed)
         if self._starter is None:
             if message.event == EpisodeEvent.STARTED:
@@ -141,6 +142,17 @@ class SimNode(Node):
             self._starter.request()
         elif message.event in (EpisodeEvent.STARTED, EpisodeEvent.ENDED):
             self._starter.cancel()
+
+    def _show_end(self) -> None:
+        """Publishes what the cameras see before a reset, unless they have sent it.
+
+        Otherwise a recording might have no image from between the last chunk and the reset. The first image of the new
+        scene would then be taken for the end of the old episode.
+        """
+        if not self._lockstep:
+            self._stamp = self.get_clock().now().nanoseconds
+        if self._stamp != self._images_stamp:
+            self._publish_images()
 
     def _reset(self, seed: int) -> None:
         """Makes a new scene. One control period passes, so that its readings have new stamps.

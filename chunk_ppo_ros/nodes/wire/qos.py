@@ -68,8 +68,9 @@ HISTORY = _profile(64, durability=DurabilityPolicy.TRANSIENT_LOCAL)
 """Publishes and reads what is true for good. Late subscribers get the newest messages of it."""
 
 HANDLED = _profile(512, durability=DurabilityPolicy.TRANSIENT_LOCAL)
-"""Publishes and reads what a node has handled. The history is that of the last half minute or more, for a recorder that
-starts later or is started anew, because a replay needs each of them."""
+"""Publishes and reads what a node has handled. The history is for a recorder that starts later or is started anew,
+because a replay needs each of them. reward_node has ten ticks a second and about five inputs for each chunk, so that at
+three chunks a second the history is that of the last 20 s. In lockstep chunks may be faster, and it is shorter."""
 
 LATCHED_SUBSCRIPTION = _profile(16, durability=DurabilityPolicy.TRANSIENT_LOCAL)
 """Reads a state. The history is deeper than the publisher's, so that no quick change is missed."""

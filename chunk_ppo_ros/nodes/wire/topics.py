@@ -187,7 +187,7 @@ CHUNK_MARKERS_NAME = "chunk_markers"
 
 # sim_node publishes the time in lockstep. Each node that has diagnostics publishes them. A node whose work is slow
 # publishes whether it is ready. rclpy publishes what each node logs.
-CLOCK = Topic("/clock", Clock, qos.STREAM_PUBLISHER, read=qos.SENSOR)
+CLOCK = Topic(topic_names.CLOCK, Clock, qos.STREAM_PUBLISHER, read=qos.SENSOR)
 ROSOUT = Topic("/rosout", Log, qos.LOG)
 DIAGNOSTICS = Topic("/diagnostics", DiagnosticArray, qos.RELIABLE)
 READY = Topic("~/ready", Bool, qos.LATCHED, read=qos.LATCHED_SUBSCRIPTION)

@@ -19,6 +19,7 @@ from chunk_ppo_ros.data.bags.storage.stored import Channel
 from chunk_ppo_ros.data.bags.track import MissingStates
 from chunk_ppo_ros.data.episode import Episode, ReadEndImage, camera_names
 from chunk_ppo_ros.data.left_out import is_left_out
+from chunk_ppo_ros.data.topic_names import CLOCK
 from chunk_ppo_ros.robot import aloha
 
 _SAME_TIME = 1_000_000
@@ -47,12 +48,15 @@ class RecordedCameras:
     Attributes:
         bags: the parts of the recording.
         logs: the images of each camera, by its name.
-        max_age: the largest time from an image to the first step of an episode, and from its end to the next image, s.
+        max_age: the largest time from an image to the first step of an episode, s.
+        max_wait: the largest time from the end of an episode to the image that shows it, s. It is 0 in lockstep, where
+            time stands still after a chunk, and a later image is of the next scene.
     """
 
     bags: tuple[pathlib.Path, ...]
     logs: Mapping[str, CameraLog]
     max_age: float
+    max_wait: float
 
     @classmethod
     def find(
@@ -63,7 +67,7 @@ class RecordedCameras:
         Args:
             bags: the parts of the recording.
             topics: the topic of each camera without its namespace, by the name of the camera.
-            max_age: see above.
+            max_age: see above. It is the largest time to the image of an end too, except in lockstep.
         """
         with opened(bags) as reader:
             names = {each.topic for each in reader.channels}
@@ -90,7 +94,7 @@ class RecordedCameras:
             )
             for camera, places in stamps.items()
         }
-        return cls(bags, logs, max_age)
+        return cls(bags, logs, max_age, max_wait=0.0 if CLOCK in names else max_age)
 
     def added_to(self, episode: Episode, times: np.ndarray) -> Episode:
         """Returns an episode with the newest image of each camera at each step.
@@ -124,7 +128,7 @@ class RecordedCameras:
         found: dict[str, ReadEndImage] = {}
         for name, log in self.logs.items():
             place = int(np.searchsorted(log.stamps, since))
-            if place == len(log.stamps) or log.stamps[place] - since > self.max_age * NANOSECONDS + _SAME_TIME:
+            if place == len(log.stamps) or log.stamps[place] - since > self.max_wait * NANOSECONDS + 2 * _SAME_TIME:
                 return {}
             found[name] = functools.partial(self._read_place, name, place)
         return found
