@@ -40,6 +40,7 @@ def interface_folder() -> Path:
     with (CACHE / "lock").open("w") as lock:
         fcntl.flock(lock, fcntl.LOCK_EX)  # the workers of pytest-xdist start at once
         if not (place / "built").exists():
+            print("building the messages of Interbotix's driver, once, in about 20 s", file=sys.stderr, flush=True)
             command = [sys.executable, BUILDER, place / "prefix", place / "build", "--source", SOURCE]
             result = subprocess.run(command, capture_output=True, text=True, timeout=600)
             assert result.returncode == 0, result.stderr

@@ -7,8 +7,11 @@ from collections.abc import Iterable
 
 
 def nearest(name: str, known: Iterable[str], *, most: int = 2) -> list[str]:
-    """Returns the known names that are most like a misspelt one, at most `most`, the nearest first."""
-    names = list(known)
+    """Returns the known names that are most like a misspelt one, at most `most`, the nearest first.
+
+    Of names that differ in "-" and "_" only, such as --no-wandb and --no_wandb, the first stands for all.
+    """
+    names = list({name.replace("-", "_"): name for name in reversed(list(known))}.values())[::-1]
     near = difflib.get_close_matches(name, names, n=most)
     return near or [other for other in names if name and other.startswith(name)][:most]
 
