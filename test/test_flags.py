@@ -161,6 +161,8 @@ def test_a_flag_that_only_nodes_read_is_named_where_there_are_none(capsys: pytes
 GRAPH_ALONE = (
     "nodes/",
     "runtime/",
+    "agent/run_start/graph_",
+    "cli/demo",
     "evaluation/deployment/",
     "robot/player/",
     "robot/leaders/",

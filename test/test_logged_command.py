@@ -89,8 +89,9 @@ def test_a_failing_pip_names_the_command_its_log_and_what_to_do(
         monkeypatch.setattr(setup_environment, name, value)
     with pytest.raises(setup_environment.SetupError) as failed:
         setup_environment.pip_install("--no-index", "a-package-that-nobody-has")
-    assert "install --no-input --progress-bar=off --no-index a-package-that-nobody-has` must succeed" in str(
-        failed.value
+    assert (
+        "install --no-input --progress-bar=off --no-compile --no-index a-package-that-nobody-has` must succeed"
+        in str(failed.value)
     )
     assert f"see its output above and all of it in {log}, then run `make setup` again" in str(failed.value)
     assert "No matching distribution found" in capsys.readouterr().out

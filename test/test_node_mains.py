@@ -29,7 +29,7 @@ from chunk_ppo_ros.nodes.trainer import trainer_node
         (reward_node, reward_node.RewardNode, {}),
         (robot_node, robot_node.RobotNode, {}),
         (sim_node, sim_node.SimNode, {}),
-        (trainer_node, trainer_node.TrainerNode, {"make_executor": trainer_node.SingleThreadedExecutor}),
+        (trainer_node, trainer_node.TrainerNode, {}),
     ],
     ids=lambda value: value.__name__.split(".")[-1] if isinstance(value, ModuleType) else "",
 )

@@ -12,8 +12,9 @@ import pytest
 
 from chunk_ppo_ros.__main__ import main
 from chunk_ppo_ros.agent import train
-from chunk_ppo_ros.agent.env import SimulatorEnv, check_own_parts
+from chunk_ppo_ros.agent.env import SimulatorEnv
 from chunk_ppo_ros.agent.run_start.checkpoint_settings import TrainingSetup
+from chunk_ppo_ros.agent.run_start.graph_own_parts import check_own_parts
 from chunk_ppo_ros.config import PRESETS, EnvConfig, RewardConfig, TrainConfig
 from chunk_ppo_ros.core.errors import UserError
 from chunk_ppo_ros.core.own_parts import tracebacks

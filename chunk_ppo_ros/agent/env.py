@@ -16,7 +16,6 @@ from chunk_ppo_ros.config import TASK_SOURCE, TrainConfig
 from chunk_ppo_ros.core.errors import ChunksRefused, SettingError
 from chunk_ppo_ros.core.execution import ExecutionResult, Status
 from chunk_ppo_ros.core.types import ChunkOutcome, Observation, total_reward
-from chunk_ppo_ros.rewards.execution_terms import execution_terms
 from chunk_ppo_ros.rewards.referee import MAX_REFUSALS
 from chunk_ppo_ros.rewards.terms import check_settings, chunk_terms
 from chunk_ppo_ros.robot import aloha
@@ -24,7 +23,6 @@ from chunk_ppo_ros.robot.safety import check_chunk
 from chunk_ppo_ros.sim.chunk_executor import ChunkExecutor
 from chunk_ppo_ros.sim.interface import Simulator
 from chunk_ppo_ros.sim.simulator import check_control_rate, check_simulator_cameras, make_simulator
-from chunk_ppo_ros.sim.tasks.registry import is_ours, make_task
 
 
 class ChunkEnv(Protocol):
@@ -162,28 +160,6 @@ def check_simulated(config: TrainConfig) -> None:
     """
     with simulated(config):
         pass
-
-
-def check_own_parts(config: TrainConfig) -> None:
-    """Tries a task and reward terms of somebody else for one step, before processes are started for them.
-
-    Raises:
-        SettingError, RewardError, RegistryError, TaskError: for a part that cannot be used; the text names it.
-    """
-    check_settings(config.reward)
-    if not config.env.has_scene:
-        return
-    make_task(config.env)
-    reward = config.reward
-    if is_ours(config.env) and not reward.scene_weights and not reward.execution_weights:
-        return
-    with closing(make_simulator(config, render=False, name=config.env.scene_simulator)) as simulator:
-        if reward.sources == (TASK_SOURCE,):
-            check_rewards(simulator, config)
-            return
-        actions = simulator.state().astype(float)[None]
-        execution, _ = ChunkExecutor(simulator, config.robot).execute(actions)
-        execution_terms(execution, actions, reward)
 
 
 def check_rewards(simulator: Simulator, config: TrainConfig) -> None:

@@ -9,7 +9,7 @@ from collections.abc import Collection
 import jax
 
 from chunk_ppo_ros.agent import restore
-from chunk_ppo_ros.agent.env import check_own_parts
+from chunk_ppo_ros.agent.run_start.graph_own_parts import check_own_parts
 from chunk_ppo_ros.agent.run_start.setting_lines import describe, print_assumptions, print_history
 from chunk_ppo_ros.agent.run_start.starting_checkpoint import NoCheckpoint, OpenedCheckpoint, check_is_new, open_start
 from chunk_ppo_ros.agent.run_start.whole_checkpoints import way_back
