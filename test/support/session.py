@@ -5,6 +5,7 @@ The interface package must be on sys.path, by the fixture `interbotix_messages`.
 
 from __future__ import annotations
 
+import itertools
 import time
 from collections.abc import Callable, Mapping, Sequence
 from typing import Any
@@ -205,10 +206,15 @@ class Person(Spinner):
         self.until(lambda: self.ended(episode) is not None, timeout=PATIENCE)
 
     def take_over_in_a_chunk(self, episode: int) -> None:
-        """Takes over until a chunk was cut by it, because a chunk of this policy may end before the call arrives."""
+        """Takes over until a chunk was cut by it, each time at another moment of a chunk.
+
+        A call may arrive before the first step of a chunk, or when the chunk has ended.
+        """
+        delays = itertools.cycle((0.05, 0.1, 0.0, 0.2))
         while not any(each.intervened for each in self.outcomes(episode)):
             sent = len(self.ears.heard["action_chunk"])
             self.until(lambda n=sent: len(self.ears.heard["action_chunk"]) > n, timeout=PATIENCE)  # type: ignore[misc]
+            self.spin(next(delays))
             assert self.call(services.TAKEOVER, data=True).success
             self.spin(0.5)
             if not any(each.intervened for each in self.outcomes(episode)):
