@@ -2,7 +2,9 @@
 PYTHON_VENV := .venv/bin/python
 # One process more than cores, because the tests of nodes wait for most of their time.
 JOBS ?= $(shell expr $$(nproc) + 1)
-PYTEST := PYTEST_DISABLE_PLUGIN_AUTOLOAD=1 $(PYTHON_VENV) -m pytest -p xdist -n $(JOBS) --dist loadgroup
+# The slow tests start whole graphs, which wait for nothing.
+SLOW_JOBS ?= $(shell nproc)
+PYTEST := PYTEST_DISABLE_PLUGIN_AUTOLOAD=1 $(PYTHON_VENV) -m pytest -p xdist --dist loadgroup -n
 
 .DEFAULT_GOAL := help
 .PHONY: help setup demo experiment experiments report test test-slow mutants faults fuzz power-cut chaos bench-store load-store command-stream docs docs-commands replay tutorial lint format bench clean
@@ -29,10 +31,10 @@ report: setup ## write docs/results/ from the finished curves
 	@$(PYTHON_VENV) -m experiments report $(ARGS)
 
 test: setup ## run the tests but the slow ones, in JOBS processes, one more than cores
-	@$(PYTEST) $(ARGS)
+	@$(PYTEST) $(JOBS) $(ARGS)
 
 test-slow: setup ## run the slow tests: the colcon build, and graphs that train and are measured
-	@$(PYTEST) --slow -m slow $(ARGS)
+	@$(PYTEST) $(SLOW_JOBS) --slow -m slow $(ARGS)
 
 mutants: setup ## change lines of the package at random and say which changes no test notices: SEED=1 COUNT=100
 	@$(PYTHON_VENV) tools/mutate.py --seed $(or $(SEED),1) --count $(or $(COUNT),100) --jobs $(JOBS) $(ARGS)
@@ -70,10 +72,10 @@ docs: setup ## build the documentation site into site/, and look for dead links 
 	@PYTHONPATH="tools:$$PYTHONPATH" $(PYTHON_VENV) -m documentation $(ARGS)
 
 docs-commands: setup ## run the commands of the README and of docs/ that need no robot, with little to do: ARGS="-k report"
-	@$(PYTEST) --long test/test_documented_commands.py $(ARGS)
+	@$(PYTEST) $(JOBS) --long test/test_documented_commands.py $(ARGS)
 
 replay: setup ## record a run, replay it through reward_node and trainer_node, and compare the transitions
-	@$(PYTEST) --slow --long test/test_replay.py $(ARGS)
+	@$(PYTEST) $(JOBS) --slow --long test/test_replay.py $(ARGS)
 
 tutorial: ## type docs/tutorial.md into a clean clone, and compare what its commands print; ARGS=FOLDER makes the clone there
 	@PYTHONPATH=tools python3 -m documentation.tutorial $(ARGS)

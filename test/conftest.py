@@ -10,6 +10,7 @@ start inherit it. A user's ROS_DOMAIN_ID is never kept, because a real robot may
 
 from __future__ import annotations
 
+import contextlib
 import gc
 import os
 import sys
@@ -34,6 +35,9 @@ The slow tests run without these flags. They train graphs, and compare all of op
 run.
 """
 
+
+LOW_PRIORITY = 10
+"""The nice value of the tests that start no nodes: they get a tenth of a core that a node wants too."""
 
 DOMAIN = hold_domain()
 """The ROS domain of this process. No other graph or test run on this machine takes it before this process ends."""
@@ -97,15 +101,29 @@ def pytest_collection_finish() -> None:
     gc.freeze()
 
 
+def set_priority(nice: int) -> None:
+    """Gives all threads of this process a nice value, where it may."""
+    if os.getpriority(os.PRIO_PROCESS, 0) == nice:
+        return
+    for thread in Path("/proc/self/task").iterdir():
+        with contextlib.suppress(PermissionError, ProcessLookupError):  # no right to a lower value, and ended meanwhile
+            os.setpriority(os.PRIO_PROCESS, int(thread.name), nice)
+
+
 @pytest.hookimpl(wrapper=True)
 def pytest_runtest_protocol(item: pytest.Item) -> Iterator[None]:
-    """Removes the nodes of each graph when its test has ended.
+    """Gives the tests of graphs the cores first, and removes the nodes of each graph when its test has ended.
+
+    The nodes have time limits, and the other tests have none. Where this process may not become more important again,
+    as without root's rights, all later tests of it have the lower priority.
 
     rclpy's lifecycle nodes have references to themselves, and keep their DDS participant until they are collected. Some
     thirty participants that are left in this process would hide it from the processes that later tests start.
     """
+    is_graph = item.get_closest_marker("graph") is not None
+    set_priority(0 if is_graph else LOW_PRIORITY)
     result = yield
-    if item.get_closest_marker("graph") is not None:
+    if is_graph:
         gc.collect()
     return result
 

@@ -24,6 +24,7 @@ from chunk_ppo_ros.evaluation.evaluate import evaluate_checkpoint
 from chunk_ppo_ros.model.checkpoints.checkpoint import Checkpoint
 from chunk_ppo_ros.nodes.policy.actor_store import ActorStore, make_deployed_actor
 from support import small_policy
+from support.patience import PATIENCE
 
 ROOT = Path(__file__).parents[1]
 
@@ -151,7 +152,7 @@ def test_the_graph_does_what_one_process_does_and_goes_on_after_ctrl_c(
         while len(lines(tmp_path)) < 3 and process.poll() is None and time.monotonic() < deadline:
             time.sleep(0.02)
         process.send_signal(signal.SIGINT)
-        output, _ = process.communicate(timeout=20.0)
+        output, _ = process.communicate(timeout=PATIENCE)
     assert process.returncode == 128 + signal.SIGINT, output
     assert "95 % intervals" in output and "--exp_name one --resume" in output
     kept = lines(tmp_path)

@@ -22,6 +22,7 @@ from chunk_ppo_ros.data.store import read_store
 from chunk_ppo_ros.model.checkpoints.consumed_file import read_consumed
 from chunk_ppo_ros.nodes.wire import topics
 from chunk_ppo_ros.reporting.metric_table import METRICS
+from support.patience import PATIENCE
 
 pytestmark = [pytest.mark.graph, pytest.mark.slow]
 
@@ -43,16 +44,16 @@ def graph_command(folder: Path, **settings: object) -> list[str]:
     return [sys.executable, "-m", "chunk_ppo_ros", "graph", "--config", "debug", "--record", *places, *flags]
 
 
-def processes_of(folder: Path) -> list[int]:
-    """Returns the processes whose command line names the folder."""
-    found = []
+def processes_of(folder: Path) -> dict[int, str]:
+    """Returns the command lines of the processes that name the folder, by their ids."""
+    found = {}
     for path in Path("/proc").glob("[0-9]*/cmdline"):
         try:
             command = path.read_bytes()
         except OSError:  # it ended meanwhile
             continue
         if str(folder).encode() in command:
-            found.append(int(path.parent.name))
+            found[int(path.parent.name)] = command.replace(b"\0", b" ").decode()
     return found
 
 
@@ -68,7 +69,7 @@ def run(tmp_path_factory: pytest.TempPathFactory, repository: Path) -> Path:
             output, _ = process.communicate(timeout=170.0)
         except subprocess.TimeoutExpired:
             process.terminate()
-            output, _ = process.communicate(timeout=10.0)
+            output, _ = process.communicate(timeout=PATIENCE)
     assert process.returncode == 0, output
     return folder
 
@@ -140,24 +141,24 @@ def test_episodes_end_at_the_time_limit_whatever_the_rollouts_do(run):
 
 
 def assert_no_process_is_left(folder):
-    """Waits until no process is left. The last page may be written some seconds after the nodes have ended."""
-    deadline = time.monotonic() + 10.0
+    """Waits until no process is left. The last page may be written after the nodes have ended."""
+    deadline = time.monotonic() + PATIENCE
     while processes_of(folder) and time.monotonic() < deadline:
         time.sleep(0.1)
-    assert processes_of(folder) == []
+    assert processes_of(folder) == {}
 
 
 def test_ctrl_c_while_everything_compiles_ends_all_processes_and_leaves_the_checkpoint(tmp_path, repository):
     log = tmp_path / "runs" / "debug" / "logs" / "policy_node.log"
     environment = os.environ | {"PYTHONPATH": str(repository)}
     with subprocess.Popen(graph_command(tmp_path), env=environment, stdout=subprocess.PIPE, text=True) as process:
-        deadline = time.monotonic() + 90.0
+        deadline = time.monotonic() + PATIENCE
         while not (log.is_file() and "loading policy version 0" in log.read_text()):
             assert process.poll() is None and time.monotonic() < deadline
             time.sleep(0.1)
         time.sleep(1.0)
         process.send_signal(signal.SIGINT)
-        output, _ = process.communicate(timeout=5.0)
+        output, _ = process.communicate(timeout=PATIENCE)
     assert process.returncode == 128 + signal.SIGINT
     assert "Traceback" not in output
     assert "terminate called" not in output  # what Python's end makes of a thread that compiles

@@ -14,6 +14,7 @@ from chunk_ppo_ros.core.types import Transition
 from chunk_ppo_ros.data.chunk_sample import journal_sample
 from chunk_ppo_ros.data.chunk_sample.facts import ChunkFacts, small
 from chunk_ppo_ros.data.rollout_journal import RolloutJournal
+from support.patience import PATIENCE
 from support.wire_transitions import make_transition, to_message
 
 RUN = "run-1"
@@ -44,7 +45,7 @@ def store(run_dir: Path, transitions: list[Transition], *, run_id: str = RUN) ->
         message = serialize_message(to_message(transition))
         journal.add(transition.id.key, message, lambda error: stored.release())
     for _ in transitions:
-        assert stored.acquire(timeout=10.0)
+        assert stored.acquire(timeout=PATIENCE)
     journal.close()
 
 

@@ -25,6 +25,7 @@ from std_msgs.msg import Bool
 
 from chunk_ppo_ros.nodes.wire import topics
 from support.lifecycle_operator import LifecycleOperator
+from support.patience import PATIENCE
 from support.spinner import Spinner
 
 pytestmark = [pytest.mark.graph, pytest.mark.slow]
@@ -44,7 +45,6 @@ SETTINGS = {
     "total_timesteps": NUM_UPDATES * NUM_CHUNKS * 16 - 15,
     "keep_checkpoints": 2,
 }
-PATIENCE = 120.0  # s, for a node that loads and compiles where the cores are busy
 
 
 class Observer(Node):
@@ -153,7 +153,7 @@ def led(tmp_path: Path, repository: Path) -> Iterator[Led]:
     finally:
         context.try_shutdown()
         process.terminate()
-        process.wait(timeout=10.0)
+        process.wait(timeout=PATIENCE)
 
 
 def domain_of(process: subprocess.Popen[str], log: Path) -> int:

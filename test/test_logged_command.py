@@ -13,7 +13,6 @@ TOOLS = Path(__file__).resolve().parent.parent / "tools"
 sys.path.insert(0, str(TOOLS))
 
 import logged_command  # noqa: E402
-import setup_environment  # noqa: E402
 from logged_command import NUM_LAST, run_logged  # noqa: E402
 
 
@@ -79,20 +78,3 @@ def test_what_the_command_does_is_shown(
     assert run(tmp_path, WAITS_FOR_ITS_LINE, shown, pulse=0.0) == 0
     assert first in shown.getvalue()
     assert shown.getvalue().endswith("\r\033[K") == is_terminal
-
-
-def test_a_failing_pip_names_the_command_its_log_and_what_to_do(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
-) -> None:
-    log = tmp_path / "setup.log"
-    for name, value in (("ROOT", tmp_path), ("LOG", log), ("PYTHON", Path(sys.executable))):
-        monkeypatch.setattr(setup_environment, name, value)
-    with pytest.raises(setup_environment.SetupError) as failed:
-        setup_environment.pip_install("--no-index", "a-package-that-nobody-has")
-    assert (
-        "install --no-input --progress-bar=off --no-compile --no-index a-package-that-nobody-has` must succeed"
-        in str(failed.value)
-    )
-    assert f"see its output above and all of it in {log}, then run `make setup` again" in str(failed.value)
-    assert "No matching distribution found" in capsys.readouterr().out
-    assert "No matching distribution found" in log.read_text()

@@ -31,7 +31,8 @@ from chunk_ppo_ros.nodes.operate.picture import Answer, Phase, Picture
 from chunk_ppo_ros.nodes.operate.session import Session, open_session
 from chunk_ppo_ros.nodes.wire import qos, topics
 from support.operator_pictures import PLACE, READY, in_episode, running
-from support.spinner import PATIENCE, Spinner
+from support.patience import PATIENCE
+from support.spinner import Spinner
 
 pytestmark = pytest.mark.graph
 

@@ -17,6 +17,7 @@ from chunk_ppo_ros.nodes.common import outbox
 from chunk_ppo_ros.nodes.common.outbox import STORING_PERIOD, Outbox
 from chunk_ppo_ros.nodes.wire import topics
 from support.fake_node import FakeNode, SteadyClock
+from support.patience import PATIENCE
 
 
 def key_of(message: msg.TaskReward) -> Key:
@@ -56,7 +57,7 @@ class Rig:
         self.wait()
 
     def wait(self) -> None:
-        deadline = time.monotonic() + 10.0
+        deadline = time.monotonic() + PATIENCE
         while not self.node.timers[0].is_due:
             assert time.monotonic() < deadline
             time.sleep(0.001)

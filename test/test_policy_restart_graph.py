@@ -21,12 +21,12 @@ from chunk_ppo_ros.config.parameter_file import write_parameter_file
 from chunk_ppo_ros.nodes.wire.arrays import time_to_ns
 from support.dying_policy import INSTANTS
 from support.node_harness import Graph, node_config, running_graph
+from support.patience import PATIENCE
 from support.policy_peers import PolicyPeers
 
 pytestmark = pytest.mark.graph
 
 MILLISECOND = 1_000_000  # ns
-PATIENCE = 120.0  # s, for a process that starts on a busy machine
 
 
 class AnsweringPeers(PolicyPeers):

@@ -22,6 +22,7 @@ import pytest
 from chunk_ppo_ros.config import PRESETS
 from chunk_ppo_ros.config.parameter_file import write_parameter_file
 from chunk_ppo_ros.runtime.description import NODES
+from support.patience import PATIENCE
 
 ROOT = pathlib.Path(__file__).resolve().parents[1]
 pytestmark = [
@@ -31,7 +32,6 @@ pytestmark = [
         reason="ros2launch must be installed, which the ROS wheels lack; test with a ROS from apt sourced",
     ),
 ]
-PATIENCE = 300.0  # s; a busy machine compiles for minutes
 ROS2 = "import sys; from ros2cli.cli import main; sys.exit(main())"
 
 

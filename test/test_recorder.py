@@ -34,6 +34,7 @@ from chunk_ppo_ros.nodes.recorder import recorder_node
 from chunk_ppo_ros.nodes.wire import qos, topics
 from chunk_ppo_ros.runtime import supervisor
 from support.node_harness import Peer, graph_starter, node_config
+from support.patience import PATIENCE
 from support.wire_transitions import make_transition, to_message
 
 pytestmark = pytest.mark.graph
@@ -117,7 +118,7 @@ def recorder_process(folder: pathlib.Path, *flags: str) -> Iterator[subprocess.P
             yield process
         finally:
             process.send_signal(signal.SIGINT)
-            assert process.wait(timeout=10) in (0, -signal.SIGKILL)
+            assert process.wait(timeout=PATIENCE) in (0, -signal.SIGKILL)
     assert "Traceback" not in (folder / "log").read_text()
 
 

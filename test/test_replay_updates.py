@@ -22,6 +22,7 @@ from chunk_ppo_ros.data.store import read_payload, read_store
 from chunk_ppo_ros.nodes.trainer.replay_updates import Replay, ReplayError, main, replay
 from chunk_ppo_ros.nodes.wire import conversions
 from support import small_policy
+from support.patience import PATIENCE
 from support.rollouts import sampled_rollout
 
 NUM_CHUNKS, NUM_UPDATES = 4, 2
@@ -48,7 +49,7 @@ def stored(journal: RolloutJournal, transition: Transition) -> Transition:
     results: queue.SimpleQueue[OSError | None] = queue.SimpleQueue()
     raw = serialize_message(conversions.transition_to_message(transition))
     journal.add(transition.id.key, raw, results.put)
-    assert results.get(timeout=10.0) is None
+    assert results.get(timeout=PATIENCE) is None
     return conversions.transition_from_message(deserialize_message(raw, msg.Transition))
 
 

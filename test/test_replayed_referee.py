@@ -63,7 +63,7 @@ class Play:
     def __init__(self, graph: Graph, seed: int) -> None:
         self.graph, self.chance = graph, random.Random(seed)
         self.feedback = topics.HUMAN_FEEDBACK.create_publisher(graph.others)
-        self.chunk = 0
+        self.episode, self.chunk = -1, 0
         graph.until(lambda: self.feedback.get_subscription_count())
 
     def run(self) -> None:
@@ -84,7 +84,8 @@ class Play:
         episode = events[-1].episode
         if not any((one.episode, one.event) == (episode, Event.STARTED) for one in events):
             self.graph.call("start_episode", Trigger.Request())
-            self.chunk = 0
+        if episode != self.episode:
+            self.episode, self.chunk = episode, 0
         self.graph.until(lambda: any((one.episode, one.event) == (episode, Event.STARTED) for one in events))
 
     def _play(self, number: int) -> None:

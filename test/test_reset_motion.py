@@ -15,9 +15,9 @@ from std_srvs.srv import SetBool, Trigger
 from chunk_ppo_ros.nodes.reward.reward_node import RewardNode
 from chunk_ppo_ros.nodes.wire import qos, topics
 from chunk_ppo_ros.robot import aloha
+from support.patience import PATIENCE
 from support.robot_rig import PERIOD, Graph, running_graph
 from support.service_paths import SERVICE_PATHS
-from support.spinner import PATIENCE
 
 pytestmark = pytest.mark.graph
 

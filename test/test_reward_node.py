@@ -18,6 +18,7 @@ from std_srvs.srv import SetBool, Trigger
 from chunk_ppo_ros.core import types
 from chunk_ppo_ros.nodes.wire import conversions, qos
 from chunk_ppo_ros.nodes.wire.arrays import header_of, time_from_ns
+from support.patience import PATIENCE
 from support.reward_neighbors import (
     HORIZON,
     RUN,
@@ -100,11 +101,11 @@ def test_transitions_are_repeated_until_they_are_acknowledged(graph: Graph) -> N
     graph.announce()
     graph.start()
     graph.play(0, terminated=True)
-    graph.until(lambda: len(graph.others.transitions) == 2, timeout=20.0)  # again after a second
+    graph.until(lambda: len(graph.others.transitions) == 2, timeout=PATIENCE)  # again after a second
     graph.others.ack = Ack.RETRY
-    graph.until(lambda: len(graph.others.transitions) == 3, timeout=20.0)  # again after two
+    graph.until(lambda: len(graph.others.transitions) == 3, timeout=PATIENCE)  # again after two
     graph.others.ack = Ack.ACCEPTED
-    graph.until(lambda: len(graph.node.outbox.delivery) == 0, timeout=20.0)
+    graph.until(lambda: len(graph.node.outbox.delivery) == 0, timeout=PATIENCE)
     assert {message.chunk.sequence_number for message in graph.others.transitions} == {0}
 
 
@@ -172,7 +173,7 @@ def test_a_silent_trainer_holds_the_policy_and_nothing_is_lost(graph: Graph) -> 
     graph.until(lambda: graph.event_names()[-1][1] == Event.PAUSED)
     assert "trainer_node" in graph.others.events[-1].message
     graph.others.ack = Ack.ACCEPTED
-    graph.until(lambda: graph.event_names()[-1][1] == Event.RESUMED, timeout=20.0)
+    graph.until(lambda: graph.event_names()[-1][1] == Event.RESUMED, timeout=PATIENCE)
     assert {message.chunk.sequence_number for message in graph.others.transitions} == {0, 1}
 
 

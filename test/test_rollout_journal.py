@@ -13,6 +13,7 @@ from chunk_ppo_ros.data.earlier_journal import take_over
 from chunk_ppo_ros.data.rollout_journal import RolloutJournal
 from chunk_ppo_ros.data.store import StoreLocked
 from support.fresh_python import run_program
+from support.patience import PATIENCE
 
 ROBOT = "robot_0"
 
@@ -27,7 +28,7 @@ class Waits:
         self._results.put(error)
 
     def result(self) -> OSError | None:
-        return self._results.get(timeout=10.0)
+        return self._results.get(timeout=PATIENCE)
 
 
 def opened(

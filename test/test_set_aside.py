@@ -11,6 +11,7 @@ import pytest
 from chunk_ppo_ros.core.types import ChunkId
 from chunk_ppo_ros.data.set_aside import SetAsideStore, SetAsideTransition, read_set_aside
 from chunk_ppo_ros.data.store import StoreLocked
+from support.patience import PATIENCE
 
 ID = ChunkId("run", 2**64 - 1, 4, 2, "robot_0")
 
@@ -30,7 +31,7 @@ def put(store: SetAsideStore, *transitions: SetAsideTransition) -> list[OSError 
 
     for one in transitions:
         store.put(one, on_stored)
-    assert all(done.acquire(timeout=10.0) for _ in transitions)
+    assert all(done.acquire(timeout=PATIENCE) for _ in transitions)
     return answers
 
 

@@ -67,7 +67,7 @@ def test_an_environment_is_made_once_and_the_plan_is_said(
     assert checkout.done == [MAKES, "packages"]
     said = capsys.readouterr().out
     assert f"set-up of {checkout.venv} by Python" in said and "with ROS 2 from wheels" in said
-    assert "  packages: a minute\nall of it takes about three minutes on two cores" in said
+    assert "  packages: a minute\nall of it takes about two minutes on two cores" in said
     assert said.splitlines()[-1].startswith("set-up is done; it took ")
     assert setup_environment.main() == 0
     assert checkout.done == [MAKES, "packages"]

@@ -25,6 +25,7 @@ from chunk_ppo_ros.data.episode import Episode, LeftOut
 from chunk_ppo_ros.data.readers import read_episodes
 from chunk_ppo_ros.data.rollout_journal import RolloutJournal
 from chunk_ppo_ros.data.stored_episodes import read_stored_episodes
+from support.patience import PATIENCE
 from support.recordings import write_hdf5
 from support.rollout_bags import Recording
 from support.wire_transitions import make_transition, to_message
@@ -64,7 +65,7 @@ def store(run: Path, transitions: list[Transition], *, discarded: int | None = N
         if discarded is not None:
             opened.discard("robot_7", discarded, results.put)
         for _ in range(len(transitions) + damaged + (discarded is not None)):
-            assert results.get(timeout=10.0) is None
+            assert results.get(timeout=PATIENCE) is None
     return run
 
 

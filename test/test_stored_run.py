@@ -38,6 +38,7 @@ from chunk_ppo_ros.nodes.trainer.disk_need import DiskNeed
 from chunk_ppo_ros.nodes.wire import conversions, topics
 from support import small_policy
 from support.damage import flip
+from support.patience import PATIENCE
 
 NUM_CHUNKS, NUM_UPDATES = 2, 3
 
@@ -81,7 +82,7 @@ class opened:  # noqa: N801 - it is used like a function
 def add(journal: RolloutJournal, key: tuple[str, int], raw: bytes) -> None:
     results: queue.SimpleQueue[OSError | None] = queue.SimpleQueue()
     journal.add(key, raw, results.put)
-    assert results.get(timeout=10.0) is None
+    assert results.get(timeout=PATIENCE) is None
 
 
 def configure(folder: Path, *, resume: bool = False) -> TrainConfig:

@@ -15,6 +15,7 @@ from chunk_ppo_ros.core.errors import UserError
 from chunk_ppo_ros.data.rollout_journal import RolloutJournal
 from chunk_ppo_ros.data.store import Entry, Store, StoreLocked
 from support import small_policy
+from support.patience import PATIENCE
 
 ROBOT = "robot_0"
 
@@ -47,10 +48,10 @@ def store(journal: RolloutJournal, *numbers: int, left_out: bool = False) -> Non
     results: queue.SimpleQueue[OSError | None] = queue.SimpleQueue()
     for number in numbers:
         journal.add((ROBOT, number), b"transition", results.put)
-        assert results.get(timeout=10) is None
+        assert results.get(timeout=PATIENCE) is None
         if left_out:
             journal.leave_out((ROBOT, number), "it is broken", results.put)
-            assert results.get(timeout=10) is None
+            assert results.get(timeout=PATIENCE) is None
 
 
 def test_a_run_of_the_command_train_gets_no_store(tmp_path: Path, learner: Learner) -> None:

@@ -32,6 +32,7 @@ from support.fake_learner import FakeLearner, make_transition
 from support.lifecycle_operator import LifecycleOperator
 from support.node_harness import Peer, graph_starter, node_config
 from support.old_messages import load_old_types, old_message
+from support.patience import PATIENCE
 
 pytestmark = pytest.mark.graph
 
@@ -625,5 +626,5 @@ def test_a_stop_in_mid_update_ends_the_process_at_once(start, tmp_path, journal)
         send(graph, 0, 1, 2, 3)
         graph.until(lambda: len(journal()) == 4)
         process.send_signal(signal.SIGINT)
-        assert process.wait(timeout=20.0) == 0  # It does not wait for the update.
+        assert process.wait(timeout=PATIENCE) == 0  # It does not wait for the update.
     assert "Traceback" not in (tmp_path / "process.log").read_text()

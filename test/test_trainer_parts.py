@@ -36,6 +36,7 @@ from chunk_ppo_ros.nodes.trainer.training_run import TrainingRun
 from chunk_ppo_ros.nodes.wire import conversions
 from chunk_ppo_ros.nodes.wire.arrays import time_to_ns
 from support.fake_node import FakeNode
+from support.patience import PATIENCE
 from support.toy_policy import transition
 
 ACK, EVENT = msg.TransitionAck, msg.EpisodeEvent
@@ -111,7 +112,7 @@ class Rollouts:
         answers: list[Acknowledgment] = []
         self.run.intake.take(self.run.buffer, serialize_message(message), message, answers.append)
         while not answers:
-            self.calls.get(timeout=10.0)()
+            self.calls.get(timeout=PATIENCE)()
         (answer,) = answers
         return answer
 
@@ -230,7 +231,7 @@ def test_a_transition_is_answered_once_and_only_when_it_is_on_disk(journal: Roll
         message = sent(5)
         rollouts.run.intake.take(rollouts.run.buffer, serialize_message(message), message, answers.append)
     assert (answers, rollouts.run.buffer.num_accepted) == ([], 0)
-    rollouts.calls.get(timeout=10.0)()
+    rollouts.calls.get(timeout=PATIENCE)()
     assert answers == [Acknowledgment(ACK.ACCEPTED)]
     assert rollouts.calls.empty()
 
@@ -240,7 +241,7 @@ def test_an_episode_that_is_discarded_while_its_transition_is_written_does_not_c
     message = sent(5, episode=4)
     rollouts.run.intake.take(rollouts.run.buffer, serialize_message(message), message, answers.append)
     assert rollouts.run.discard("robot_0", 4) == []
-    rollouts.calls.get(timeout=10.0)()
+    rollouts.calls.get(timeout=PATIENCE)()
     assert answers == [Acknowledgment(ACK.DISCARDED, "episode 4 is discarded")]
     assert rollouts.run.buffer.num_accepted == 0
 
@@ -268,7 +269,7 @@ def store(journal: RolloutJournal, *messages: msg.Transition) -> None:
 def store_raw(journal: RolloutJournal, number: int, raw: bytes) -> None:
     stored: queue.SimpleQueue[OSError | None] = queue.SimpleQueue()
     journal.add(("robot_0", number), raw, stored.put)
-    assert stored.get(timeout=10.0) is None
+    assert stored.get(timeout=PATIENCE) is None
 
 
 def test_a_rollout_begins_with_what_is_stored_and_not_trained_on(node: FakeNode, journal: RolloutJournal) -> None:

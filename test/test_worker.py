@@ -8,10 +8,9 @@ import time
 import pytest
 
 from chunk_ppo_ros.nodes.common.worker import Outcome, Worker
+from support.patience import PATIENCE
 
 pytestmark = pytest.mark.graph
-
-PATIENCE = 60.0  # s
 
 
 class Spinner:

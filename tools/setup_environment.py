@@ -23,7 +23,7 @@ from collections.abc import Callable, Iterable
 from pathlib import Path
 
 from checkout_links import NODE_LIST, link_checkout
-from logged_command import run_logged
+from package_installer import InstallError, PackageInstaller
 from system_packages import GL_BACKENDS, MissingPackagesError, ensure_build_tools, ensure_rendering
 from venv_origin import ForeignEnvironmentError, Origin, check
 
@@ -33,10 +33,10 @@ PYTHON = VENV / "bin" / "python"
 STAMP = VENV / "setup_steps.json"
 LOCK = ROOT / ".cache" / "setup.lock"
 LOG = ROOT / ".cache" / "setup.log"
-"""The output of pip."""
+"""The output of uv and pip."""
 ENVIRONMENT = "virtual environment .venv"
 STARTED = "a virtual environment that is being made"
-TOTAL = "all of it takes about three minutes on two cores where packages come quickly"
+TOTAL = "all of it takes about two minutes on two cores where packages come quickly"
 
 
 class SetupError(RuntimeError):
@@ -86,27 +86,16 @@ def run(*command: str | Path) -> None:
         SetupError: when the command fails.
     """
     words = [str(part) for part in command]
-    _require(words, subprocess.run(words, cwd=ROOT, env=environ(), stdin=subprocess.DEVNULL).returncode, "")
-
-
-def pip_install(*arguments: str | Path) -> None:
-    """Runs `pip install` in the environment. Its output goes to LOG, because it is hundreds of lines long.
-
-    Raises:
-        SetupError: when pip fails.
-    """
-    words = [str(PYTHON), "-m", "pip", "--disable-pip-version-check", "install", "--no-input", "--progress-bar=off"]
-    words.append("--no-compile")  # Python compiles what it imports. Of 13,000 files that is a part.
-    words += map(str, arguments)
-    _require(words, run_logged(words, environ=environ(), folder=ROOT, log=LOG), f" and all of it in {LOG}")
-
-
-def _require(words: list[str], status: int, log: str) -> None:
-    if status:
+    if status := subprocess.run(words, cwd=ROOT, env=environ(), stdin=subprocess.DEVNULL).returncode:
         raise SetupError(
-            f"`{' '.join(words)}` must succeed, got exit status {status}; see its output above{log}, then "
-            "run `make setup` again (`make clean` first to start from nothing)"
+            f"`{' '.join(words)}` must succeed, got exit status {status}; see its output above, then run `make setup` "
+            "again (`make clean` first to start from nothing)"
         )
+
+
+def installer() -> PackageInstaller:
+    """Returns what installs packages into the environment."""
+    return PackageInstaller(PYTHON, folder=ROOT, environ=environ(), log=LOG)
 
 
 def origin() -> Origin:
@@ -148,11 +137,15 @@ def requirement_files() -> list[str]:
 
 def install_requirements() -> None:
     """Installs the pinned packages."""
-    print(f"downloading and installing pinned packages; all that pip says goes to {LOG}", flush=True)
+    print(f"downloading and installing pinned packages; all that uv and pip say goes to {LOG}", flush=True)
     folder = ROOT / "requirements"
     lists = [part for name in requirement_files() for part in ("-r", folder / name)]
-    pip_install("-c", folder / "constraints.txt", *lists)
-    pip_install("--no-deps", "-r", folder / "assets.txt")
+    arguments = ["-c", folder / "constraints.txt", *lists]
+    if sourced_ros():  # uv does not see the packages of the system.
+        installer().by_pip(*arguments)
+    else:
+        installer().by_uv(folder / "installer.txt", *arguments)
+    installer().by_pip("--no-deps", "-r", folder / "assets.txt")
 
 
 def install_messages() -> None:
@@ -162,7 +155,7 @@ def install_messages() -> None:
 
 def install_package() -> None:
     """Installs the checkout editable, with links to what an editable install does not have."""
-    pip_install("--no-deps", "--no-build-isolation", "--editable", ROOT)
+    installer().by_pip("--no-deps", "--no-build-isolation", "--editable", ROOT)
     link_checkout(ROOT, VENV)
 
 
@@ -179,7 +172,7 @@ def prepare_rendering() -> None:
 
 def steps() -> list[Step]:
     """Returns the steps in their order. After the step that makes the environment, all others run again."""
-    lists = [*requirement_files(), "assets.txt", "constraints.txt"]
+    lists = [*requirement_files(), "assets.txt", "constraints.txt", "installer.txt"]
     requirements = digest(ROOT / "requirements" / name for name in lists)
     builders = [ROOT / "tools" / name for name in ("build_messages.py", "compile_together.cmake", "repair_wheels.py")]
     messages = digest([*(ROOT / "msg").iterdir(), *builders, ROOT / "requirements" / "ros-wheels.txt"])
@@ -190,7 +183,7 @@ def steps() -> list[Step]:
     rendering = digest([ROOT / "tools" / "system_packages.py"])
     return [
         Step(ENVIRONMENT, origin().key, make_environment, "seconds"),
-        Step("Python packages", requirements, install_requirements, "1.5 GB on the disk, about two minutes"),
+        Step("Python packages", requirements, install_requirements, "1.5 GB on the disk, about half a minute"),
         Step("messages (chunk_ppo_msgs)", messages, install_messages, "compiled here, about a minute"),
         Step("the package itself", " ".join([package, *linked]), install_package, "seconds"),
         Step("OpenGL", rendering, prepare_rendering, "seconds, unless packages are installed by apt-get"),
@@ -258,7 +251,7 @@ def main() -> int:
         try:
             check_environment()
             run_steps()
-        except (SetupError, MissingPackagesError, ForeignEnvironmentError) as error:
+        except (SetupError, InstallError, MissingPackagesError, ForeignEnvironmentError) as error:
             print(f"error: {error}", file=sys.stderr)
             return 1
         except KeyboardInterrupt:

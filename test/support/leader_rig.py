@@ -24,8 +24,9 @@ from chunk_ppo_ros.nodes.wire.arrays import header_of
 from chunk_ppo_ros.nodes.wire.services import Service
 from chunk_ppo_ros.robot import aloha
 from support.heard_results import hear_results
+from support.patience import PATIENCE
 from support.robot_rig import PERIOD, trajectory
-from support.spinner import PATIENCE, Spinner
+from support.spinner import Spinner
 
 LEADER_VELOCITY = 1.0  # rad/s
 MAX_VELOCITY = 1.5  # rad/s

@@ -8,6 +8,8 @@ from lifecycle_msgs.msg import Transition
 from lifecycle_msgs.srv import ChangeState
 from rclpy.node import Node
 
+from support.patience import PATIENCE
+
 TRANSITIONS = {
     "configure": Transition.TRANSITION_CONFIGURE,
     "cleanup": Transition.TRANSITION_CLEANUP,
@@ -15,10 +17,6 @@ TRANSITIONS = {
     "deactivate": Transition.TRANSITION_DEACTIVATE,
     "shutdown": Transition.TRANSITION_ACTIVE_SHUTDOWN,
 }
-
-
-PATIENCE = 40.0
-"""The seconds that a service is waited for. A busy machine is slow, and nothing here is timed."""
 
 
 class LifecycleOperator:

@@ -19,10 +19,11 @@ sys.path.insert(0, str(Path(__file__).parents[2] / "tools"))
 from chaos.settings import SMALL_GRAPH, SMALL_TOWERS
 from chaos.supervised_graph import SupervisedGraph
 
+from support.patience import PATIENCE
+
 RUN = "taped"
 NUM_CHUNKS = 6  # of an update
 NUM_UPDATES = 3
-PATIENCE = 300.0  # s
 _SETTINGS = {
     **SMALL_GRAPH,
     "total_timesteps": NUM_UPDATES * NUM_CHUNKS * 4 - 3,

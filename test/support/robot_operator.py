@@ -17,11 +17,10 @@ from chunk_ppo_ros.nodes.wire import qos, topics
 from chunk_ppo_ros.nodes.wire.sensors.joints import leader_message
 from chunk_ppo_ros.robot import aloha
 from chunk_ppo_ros.robot.grippers import GRIPPER_CONVENTIONS
+from support.patience import PATIENCE
 from support.service_paths import SERVICE_PATHS
 from support.spinner import Spinner
 
-PATIENCE = 150.0
-"""The seconds that are waited for anything. A busy machine is slow, and nothing here is timed."""
 LEADER_PERIOD = 0.01  # s
 
 

@@ -19,10 +19,9 @@ from chunk_ppo_ros.nodes.wire import services, topics
 from chunk_ppo_ros.nodes.wire.services import Service
 from chunk_ppo_ros.robot import aloha
 from support.fake_leader import FakeLeader
+from support.patience import PATIENCE
 from support.spinner import Spinner
 
-PATIENCE = 150.0
-"""The seconds that are waited for anything. A busy machine is slow, and nothing here is timed."""
 RETRY = 5.0  # s, after which a person makes a gesture again
 PERIOD = 0.02  # s, of the hand's motion
 ARM = slice(0, len(aloha.ARM_JOINTS))

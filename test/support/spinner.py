@@ -12,7 +12,8 @@ from rclpy.context import Context
 from rclpy.executors import SingleThreadedExecutor
 from rclpy.node import Node
 
-PATIENCE = 60.0  # s; a busy machine may stand still for seconds, and a test that passes never waits for this long
+from support.patience import PATIENCE
+
 _POLL = 0.02
 """The longest time between two looks at a condition, s.
 

@@ -45,6 +45,7 @@ class GraphJudge:
         self._num_moves_after_end = 0
         self._allowed = limits.ramp_steps
         self._cause: float | None = None
+        self._lower: tuple[float, float] | None = None  # a time, and the largest speed of what is sent after it
         self.restart()
 
     def restart(self) -> None:
@@ -77,6 +78,15 @@ class GraphJudge:
         """Records that the robot must stop from now on."""
         self._cause = time.monotonic()
 
+    def slow_down(self, max_velocity: float) -> None:
+        """Judges by a lower speed of the arm joints, rad/s, what is sent from now on, but not what is on its way."""
+        self._lower = (time.time(), max_velocity)
+
+    def speed_up(self, max_velocity: float) -> None:
+        """Judges by a higher speed of the arm joints from now on, rad/s."""
+        self._lower = None
+        self.stream.set_max_velocity(max_velocity)
+
     def on_reading(self, side: str, state: np.ndarray) -> None:
         """Takes the joint states that an arm has, float [7]."""
         self.stream.note_reading(side, state, time.time())
@@ -91,6 +101,9 @@ class GraphJudge:
         if not self.trusts_stamps:
             next_step = self.stream.sent + self._limits.period
             sent = next_step if now - next_step < LONGEST_DELAY else now
+        if self._lower is not None and sent > self._lower[0]:
+            self.stream.set_max_velocity(self._lower[1])
+            self._lower = None
         self.num_commands += 1
         before, last = self.stream.step, self.stream.last
         is_active = bool(self.outstanding) or self.human_moves

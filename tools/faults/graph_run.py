@@ -32,7 +32,7 @@ LOOK_TIME = 2.2
 """The time after which robot_node has looked at the publishers of all topics, s."""
 REST_TIME = 0.3
 """The time after which the robot is at rest, s."""
-PATIENCE = 20.0
+PATIENCE = 60.0
 """The longest wait for robot_node, s."""
 SPEED = 0.01
 """The speed of the motions, rad in a control period."""
@@ -119,11 +119,11 @@ class GraphRun:
             self._take_over()
             return 0
         stamp = self._send_motion(HORIZON)
-        self.until(lambda: self.judge.num_commands >= 6, "a chunk plays", patience=3.0)
+        self.until(lambda: self.judge.num_commands >= 6, "a chunk plays")
         if state == "paused":
             self.judge.cause()
             self.rig.tell(EpisodeEvent.PAUSED)
-            self.until(lambda: stamp not in self.judge.outstanding, "the pause ends the chunk", patience=3.0)
+            self.until(lambda: stamp not in self.judge.outstanding, "the pause ends the chunk")
             self.spin(REST_TIME)
             return 0
         return stamp
@@ -159,7 +159,7 @@ class GraphRun:
                 self.judge.sent(twin.send(self.rig.chunk(self.rig.motion(4, 0.002))))
                 self.spin(FAULT_TIME)
                 stamp = self._send_motion(4, speed=0.002)
-                self.until(lambda: not self.judge.outstanding, "all chunks have results", patience=3.0)
+                self.until(lambda: not self.judge.outstanding, "all chunks have results")
             if self.judge.statuses[stamp] != ExecutionResult.REFUSED:
                 self.judge.report("late_holds", "a chunk was played although two nodes of one name send chunks")
 
@@ -187,16 +187,16 @@ class GraphRun:
 
     def _recover(self) -> None:
         """Starts an episode, and sends small chunks until one is executed."""
-        deadline = time.monotonic() + 5.0
+        deadline = time.monotonic() + PATIENCE
         self.rig.tell(EpisodeEvent.STARTED)
         self.judge.stream.allow_anchor(confirmed=True)
         while time.monotonic() < deadline:
             stamp = self._send_motion(4, speed=0.002)
-            self.until(lambda: not self.judge.outstanding, "all chunks have results", patience=3.0)
+            self.until(lambda: not self.judge.outstanding, "all chunks have results")
             if self.judge.statuses.get(stamp) == ExecutionResult.EXECUTED:
                 return
             self.spin(0.1)
-        raise TimeoutError("no chunk was executed within 5 s after the end of the fault")
+        raise TimeoutError(f"no chunk was executed within {PATIENCE:g} s after the end of the fault")
 
     def _send_motion(self, num_steps: int, speed: float = SPEED) -> int:
         stamp = self.rig.send(self.rig.chunk(self.rig.motion(num_steps, speed)))
@@ -207,35 +207,35 @@ class GraphRun:
         self.judge.human_moves = True
         self.rig.leader, self.rig.leader_speed = self.rig.command.copy(), 0.3 * SPEED
         self._call_takeover(True)
-        self.until(lambda: self.judge.num_commands >= 6, "the human moves the robot", patience=3.0)
+        self.until(lambda: self.judge.num_commands >= 6, "the human moves the robot")
 
     def _call_takeover(self, human: bool) -> None:
         future = self.rig.takeover.call_async(SetBool.Request(data=human))
-        self.until(future.done, "robot_node answers takeover", patience=5.0)
+        self.until(future.done, "robot_node answers takeover")
 
     def _operate(self, cell: Cell) -> None:
         """Stops the robot, or lowers its speed. The judge judges by the lower speed once robot_node has taken it."""
         if cell.fault == "emergency_stop":
             if cell.state == "playing":
                 self.judge.cause()
-            self.until(self.rig.operator.stop(True).done, "robot_node stops", patience=5.0)
+            self.until(self.rig.operator.stop(True).done, "robot_node stops")
         else:
-            self.until(self.rig.operator.set_max_velocity(LOW_SPEED).done, "robot_node is slow", patience=5.0)
-            self.judge.stream.set_max_velocity(LOW_SPEED)
+            self.until(self.rig.operator.set_max_velocity(LOW_SPEED).done, "robot_node is slow")
+            self.judge.slow_down(LOW_SPEED)
 
     def _undo(self, fault: str) -> None:
         if fault == "emergency_stop":
-            self.until(self.rig.operator.stop(False).done, "robot_node clears the stop", patience=5.0)
+            self.until(self.rig.operator.stop(False).done, "robot_node clears the stop")
         else:
-            self.judge.stream.set_max_velocity(self._max_velocity)
+            self.judge.speed_up(self._max_velocity)
             answer = self.rig.operator.set_max_velocity(self._max_velocity)
-            self.until(answer.done, "robot_node is fast again", patience=5.0)
+            self.until(answer.done, "robot_node is fast again")
 
     def _step_clock(self, offset: float | None) -> None:
         """Sets the clock of robot_node ahead by an offset, s, or right again. The judge does not trust it meanwhile."""
         self.judge.trusts_stamps = False
         answer = self.rig.clock.step(offset)
-        self.until(answer.done, "robot_node answers on its clock", patience=5.0)
+        self.until(answer.done, "robot_node answers on its clock")
         if offset is None:
             self.spin(REST_TIME)
             self.judge.trusts_stamps = True
