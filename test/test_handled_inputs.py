@@ -15,6 +15,7 @@ from rclpy.serialization import deserialize_message
 from std_msgs.msg import Float32
 
 from chunk_ppo_ros.nodes.common.inputs.handled_inputs import HandledInputs
+from chunk_ppo_ros.nodes.recorder.topic_recording import TopicRecording
 from chunk_ppo_ros.nodes.reward.reward_watch import Restart, Role
 from chunk_ppo_ros.nodes.wire import services, topics
 from support.fake_node import FakeNode, SteadyClock
@@ -115,6 +116,8 @@ DECIDE_NOTHING = {
 }
 """The subscriptions of `RunFacts`, by which nothing about a chunk is decided, and what they are for."""
 OF_EVERY_NODE = ("get_parameter", "set_parameter", "list_parameters", "describe_parameters", "get_type_description")
+A_MINUTE = 1500
+"""The number of inputs of a minute, at ten ticks a second and at three chunks with five inputs."""
 STARTS = ("start_episode", "look", "start")
 """A call that starts an episode is told by what it does: it looks for restarts, and then starts the episode."""
 
@@ -163,3 +166,17 @@ def test_reward_node_tells_what_it_has_handled_also_to_who_listens_later(graph: 
     graph.announce()
     graph.until(lambda: any(one.goes_on for one in told))
     assert len({(one.began.sec, one.began.nanosec) for one in told}) == 2
+
+
+@pytest.mark.graph
+def test_a_recorder_that_was_away_for_a_minute_gets_all_that_reward_node_has_handled(graph: Graph) -> None:
+    for _ in range(A_MINUTE):
+        graph.node.inputs.tell("tick", 0)
+    recorded: list[int] = []
+
+    def record(name: str, kind: str, received: int, data: bytes) -> None:
+        recorded.append(deserialize_message(data, msg.HandledInput).index)
+
+    TopicRecording(graph.others, topics.HANDLED_INPUT, record)
+    graph.until(lambda: recorded and recorded[-1] >= A_MINUTE)
+    assert recorded == list(range(len(recorded)))
