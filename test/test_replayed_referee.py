@@ -11,23 +11,18 @@ import random
 from collections.abc import Callable, Iterator
 from typing import Any
 
-import numpy as np
 import pytest
-import rclpy
 from chunk_ppo_msgs import msg
 from chunk_ppo_msgs.srv import EndEpisode
-from rclpy.context import Context
 from rclpy.serialization import serialize_message
 from std_msgs.msg import Bool, Float32
 from std_srvs.srv import SetBool, Trigger
 
-from chunk_ppo_ros.nodes.common.inputs.handled_inputs import RECORDED_ONCE
-from chunk_ppo_ros.nodes.replay.comparison import canonical
-from chunk_ppo_ros.nodes.replay.handled import Handled, ReplayError, in_order, of_run
-from chunk_ppo_ros.nodes.replay.replayed_referee import ReplayedRewardNode
+from chunk_ppo_ros.nodes.replay.handled import ReplayError
 from chunk_ppo_ros.nodes.reward.reward_watch import Restart, RewardWatch
 from chunk_ppo_ros.nodes.wire import topics
-from support.reward_neighbors import HORIZON, RUN, Ack, Event, Graph, Result, make_graph
+from support.replayed_referee import Recording, contents, endings, replayed
+from support.reward_neighbors import HORIZON, Ack, Event, Graph, Result, make_graph
 
 pytestmark = pytest.mark.graph
 
@@ -37,24 +32,6 @@ NUM_CHUNKS = 20
 @pytest.fixture
 def graph(tmp_path: pathlib.Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Graph]:
     yield from make_graph(tmp_path, monkeypatch)
-
-
-class Recording:
-    """What the neighbors hear of a reward_node."""
-
-    def __init__(self, graph: Graph) -> None:
-        self.told: list[msg.HandledInput] = []
-        self.raw: dict[tuple[str, int], bytes] = {}
-        topics.HANDLED_INPUT.create_subscription(graph.others, self.told.append)
-        for topic in (topics.ACTION_CHUNK, topics.BOOTSTRAP):
-            topic.create_subscription(graph.others, lambda message, name=topic.name: self._keep(name, message))
-
-    def _keep(self, name: str, message: Any) -> None:
-        self.raw.setdefault((name, message.sequence_number), serialize_message(message))
-
-    def inputs(self) -> tuple[Handled, ...]:
-        """Returns what reward_node has handled, in its order."""
-        return of_run(in_order(map(Handled.of, self.told), "reward_node"), RUN)
 
 
 class Play:
@@ -123,39 +100,6 @@ class Play:
                 lambda: others.stop.publish(Bool(data=value < 0.5)),
             )
         )
-
-
-def replayed(folder: pathlib.Path, recording: Recording) -> ReplayedRewardNode:
-    """Returns a reward_node that has handled what was recorded. Its folder is new."""
-    context = Context()
-    settings = [f"run.run_dir:={folder}", f"model.action_horizon:={HORIZON}", "env.max_episode_chunks:=3"]
-    settings += ["episode.reset:=operator", "episode.start_automatically:=false"]
-    rclpy.init(args=["--ros-args", *(part for one in settings for part in ("-p", one))], context=context)
-    node = ReplayedRewardNode(context)
-    try:
-        for one in recording.inputs():
-            key = (one.name, one.number)
-            node.hand_over(one, recording.raw[key] if one.name in RECORDED_ONCE else one.content)
-    finally:
-        node.destroy_node()
-        context.try_shutdown()
-    return node
-
-
-def contents(messages: Any) -> dict[int, bytes]:
-    """Returns the first message of each transition, by its number."""
-    found: dict[int, bytes] = {}
-    for message in messages:
-        found.setdefault(message.chunk.sequence_number, canonical(serialize_message(message)))
-    return found
-
-
-def endings(messages: Any) -> dict[int, tuple[int, float, int, bool]]:
-    """Returns how each episode ended, by its number."""
-    ended = (message for message in messages if message.event == Event.ENDED)
-    return {
-        one.episode: (one.outcome, float(np.float32(one.total_reward)), one.num_chunks, one.intervened) for one in ended
-    }
 
 
 @pytest.mark.parametrize("seed", range(8))

@@ -154,7 +154,7 @@ class EpisodeControl:
         """Goes on with resets, starts episodes that start by themselves, and publishes the state.
 
         Args:
-            now: the present time of a steady clock, s.
+            now: the time by which time-outs are measured, s of a steady clock.
         """
         self._conductor.tick(now)
         self._calls.start_if_ready()
@@ -163,7 +163,7 @@ class EpisodeControl:
         if self._repair.is_over(paused=paused, now=now):
             self.director.forget_failures()
             self.director.publish(self._records.episodes.release(ROBOT, "the simulated robot is tried again"))
-        self._update(now)
+        self._update(time.monotonic())
 
     def close(self) -> None:
         """Ends what a reset has started, and stores the counts and times."""

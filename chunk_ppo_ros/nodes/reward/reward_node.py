@@ -215,7 +215,7 @@ class RewardNode(Node):
         now = time.monotonic()
         self._log.tick(now)
         self._publisher_guard.watch()
-        self._control.tick(now)
+        self._control.tick(self.inputs.now)
         if self._director.final:
             return
         if (refused := self._guard.take_refused()) is not None:
