@@ -262,32 +262,42 @@ def test_a_graph_that_is_refused_leaves_nothing(
     assert files(tmp_path) == ["file"]
 
 
+LOGS = ["runs", "runs/cup", "runs/cup/logs", "runs/cup/params.yaml"]
+"""What says why a graph has failed."""
+
+
 @pytest.mark.parametrize(
-    ("status", "before", "left"),
+    ("status", "before", "left", "removed"),
     [
-        (2, [], []),  # A node has refused its settings.
-        (2, ["runs/cup/notes"], ["runs", "runs/cup", "runs/cup/notes"]),
-        (1, [], ["kept", "kept/all", "runs", "runs/cup", "runs/cup/logs", "runs/cup/params.yaml"]),  # Logs say why.
-        (
-            130,
-            [],
-            ["kept", "kept/all", "kept/all/cup", "runs", "runs/cup", "runs/cup/logs", "runs/cup/params.yaml"],
-        ),
+        (2, [], LOGS, "kept/all/cup"),  # A node has refused its settings.
+        (2, ["runs/cup/notes"], [*LOGS[:3], "runs/cup/notes", LOGS[3]], "kept/all/cup"),
+        (1, [], LOGS, "kept/all/cup"),
+        (1, ["kept/all/cup/notes"], ["kept", "kept/all", "kept/all/cup", "kept/all/cup/notes", *LOGS], "cup/step_0"),
+        (130, [], ["kept", "kept/all", "kept/all/cup", "kept/all/cup/step_0", *LOGS], ""),
     ],
 )
-def test_a_graph_whose_node_refuses_its_settings_leaves_nothing_new(
-    status: int, before: list[str], left: list[str], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+def test_a_graph_that_failed_at_its_start_leaves_its_logs_and_says_what_it_removed(
+    status: int,
+    before: list[str],
+    left: list[str],
+    removed: str,
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    capsys: pytest.CaptureFixture[str],
 ) -> None:
-    class Refusing:
+    class Failing:
         def __init__(self, graph: graph.Graph, **_: object) -> None:
             (graph.run_dir / "logs").mkdir()
-            graph.checkpoint_folder.mkdir()
+            (tmp_path / "kept" / "all" / "cup" / "step_0").mkdir(parents=True)
 
         def run(self) -> int:
             return status
 
-    monkeypatch.setattr(graph, "Supervisor", Refusing)
+    monkeypatch.setattr(graph, "Supervisor", Failing)
     for folder in before:
         (tmp_path / folder).mkdir(parents=True)
     assert main(["graph", "--exp_name", "cup", *places(tmp_path)]) == status
     assert files(tmp_path) == left
+    printed = capsys.readouterr().out
+    assert (f"{removed}; the same name may be used again" in printed) == bool(removed)
+    assert (f"the logs of the nodes stay in {tmp_path / 'runs' / 'cup' / 'logs'}" in printed) == bool(removed)

@@ -58,13 +58,18 @@ class NewContent:
         missing = {parent for folder in folders for parent in folder.parents if not parent.exists()}
         self._missing = sorted(missing, key=lambda path: -len(path.parts))
 
-    def remove(self) -> None:
-        """Removes what is new."""
-        for folder, kept in self._before.items():
-            _remove(folder, kept)
+    def remove(self) -> list[Path]:
+        """Removes what is new.
+
+        Returns:
+            The removed folders, and the files and folders that were removed from folders that stay. Parent folders are
+            not among them.
+        """
+        removed = [path for folder, kept in self._before.items() for path in _remove(folder, kept)]
         for parent in self._missing:
             with contextlib.suppress(OSError):  # It is gone, or something else is in it.
                 parent.rmdir()
+        return removed
 
 
 @contextlib.contextmanager
@@ -80,7 +85,7 @@ def removed_after_failure(*folders: Path, unless: Callable[[], bool] = lambda: F
     new = NewContent(*folders)
     try:
         yield
-    except Exception:
+    except Exception:  # Whatever the failure was, it is raised again. Ctrl-C is none, as said above.
         if not unless():
             new.remove()
         raise
@@ -91,10 +96,13 @@ def _children(folder: Path) -> set[Path] | None:
     return set(folder.iterdir()) if folder.is_dir() else None
 
 
-def _remove(folder: Path, kept: set[Path] | None) -> None:
-    """Removes a folder, or what is new in it where `kept` lists what it held before."""
-    for path in [folder] if kept is None else (_children(folder) or set()) - kept:
+def _remove(folder: Path, kept: set[Path] | None) -> list[Path]:
+    """Removes a folder, or what is new in it where `kept` lists what it held before. Returns what was removed."""
+    new = [folder] if kept is None else sorted((_children(folder) or set()) - kept)
+    there = [path for path in new if path.is_symlink() or path.exists()]
+    for path in there:
         if path.is_dir() and not path.is_symlink():
             shutil.rmtree(path, ignore_errors=True)
-        elif path.is_symlink() or path.is_file():
+        else:
             path.unlink()
+    return there

@@ -2,9 +2,7 @@
 
 from __future__ import annotations
 
-import shutil
 from collections.abc import Sequence
-from pathlib import Path
 
 from chunk_ppo_ros.agent.run_start.finished_run import end_if_done
 from chunk_ppo_ros.agent.run_start.graph_settings import given_settings, with_checkpoint
@@ -13,6 +11,7 @@ from chunk_ppo_ros.config import RunConfig
 from chunk_ppo_ros.config.parameter_file import settings_of_file
 from chunk_ppo_ros.core.errors import CONFIGURATION_ERROR, RUNTIME_ERROR
 from chunk_ppo_ros.core.folders import NewContent
+from chunk_ppo_ros.runtime.description import LOGS
 from chunk_ppo_ros.runtime.graph import given_config, graph_parser, run_graph
 
 
@@ -29,13 +28,11 @@ def main(arguments: Sequence[str]) -> int:
         return code
     file = settings_of_file(given.params_file) if given.params_file else ()
     config = with_checkpoint(config, given=(*file, *given_settings(given)), file=given.params_file if file else "")
-    new = NewContent(config.run.folder, config.run.checkpoint_folder)
+    checkpoints = NewContent(config.run.checkpoint_folder)
     status = run_graph(parser, given, config)
     if status in (RUNTIME_ERROR, CONFIGURATION_ERROR) and not _has_results(config.run):
-        if status == CONFIGURATION_ERROR:  # A node has refused its settings, in one line.
-            new.remove()
-        else:
-            _remove_first_checkpoint(config.run.checkpoint_folder)
+        _remove_first_checkpoint(checkpoints)
+        print(f"the logs of the nodes stay in {config.run.folder / LOGS}", flush=True)
     elif status > 128 and (way := way_to_go_on(config.run)):  # stopped by a signal
         print(way, flush=True)
     return status
@@ -47,11 +44,14 @@ def _has_results(run: RunConfig) -> bool:
     return run.resume or collected or has_trained(run)
 
 
-def _remove_first_checkpoint(folder: Path) -> None:
+def _remove_first_checkpoint(new: NewContent) -> None:
     """Removes the first checkpoint of a run that failed before its first update and has collected nothing.
 
-    Otherwise the corrected command would be refused. The logs of the nodes stay.
+    Otherwise the corrected command would be refused.
+
+    Args:
+        new: knows what is new in the folder of the checkpoints.
     """
-    if folder.is_dir():
-        shutil.rmtree(folder)
-        print(f"{folder} is removed, because the run failed at its start; the same name may be used again", flush=True)
+    if removed := ", ".join(map(str, new.remove())):
+        text = f"the run failed at its start, so that this is removed: {removed}; the same name may be used again"
+        print(text, flush=True)
