@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import ast
 import pathlib
+import re
 import sys
 
 import pytest
@@ -232,6 +233,18 @@ def test_arrays_and_trees_have_types() -> None:
     users = {dotted(path) for path in FILES if room(dotted(path)) in TYPED and uses_any(path)}
     assert not users - set(ANY_FOR_JSON), "use a type, or list the module with its reason"
     assert not set(ANY_FOR_JSON) - users, "these modules do without Any: take them out of the list"
+
+
+def test_who_catches_all_errors_says_why() -> None:
+    """Such a handler hides faults of the program, unless it raises or shows them, or they belong to somebody else."""
+    catches_all = re.compile(r"except (Base)?Exception\b[^#]*$")
+    silent = {
+        f"{dotted(path)}, line {number}"
+        for path in FILES
+        for number, line in enumerate(path.read_text().splitlines(), start=1)
+        if catches_all.search(line)
+    }
+    assert not silent, "catch the errors that are expected, or say in a comment on the line why all are caught"
 
 
 def test_what_is_frozen_is_decided_in_one_place() -> None:

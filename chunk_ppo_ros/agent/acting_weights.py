@@ -99,7 +99,7 @@ class ActingWeights:
 
         try:
             new = checkpoint.load_leaves(changed, ignored=kept, before_reading=_nothing if room.suffices else make_room)
-        except BaseException:
+        except BaseException:  # After Ctrl-C too there must be weights that belong together.
             if put_back:
                 self.params = _joined(expected, {**staying, **put_back[0]()})
             raise

@@ -36,7 +36,7 @@ def write_atomically(path: Path, write: Callable[[BinaryIO], object], *, durable
                 file.flush()
                 os.fsync(file.fileno())
         temporary.replace(path)
-    except BaseException:
+    except BaseException:  # Ctrl-C too must leave no temporary file.
         temporary.unlink(missing_ok=True)
         raise
     if durable:

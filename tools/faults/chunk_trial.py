@@ -97,7 +97,7 @@ class ChunkTrial:
                 if number >= FEWEST_LAST_STEPS and not self._results.outstanding:
                     break
                 self._advance(sends=False)
-        except Exception:
+        except Exception:  # Each error is a fault of robot_node, which the trial counts and shows.
             self._report("crashes", traceback.format_exc())
         else:
             self._results.finish()

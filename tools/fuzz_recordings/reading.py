@@ -128,7 +128,7 @@ def read_here(folder: pathlib.Path) -> Reading:
                 episodes.append(_see(found, folder))
     except UserError as error:
         return Reading("refused", str(error), tuple(episodes), tuple(left_out))
-    except Exception:
+    except Exception:  # Each error that is not for the user is what the trial looks for.
         return Reading("traceback", traceback.format_exc(), tuple(episodes), tuple(left_out))
     return Reading("read", "", tuple(episodes), tuple(left_out))
 

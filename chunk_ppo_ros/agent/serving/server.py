@@ -117,7 +117,7 @@ class PolicyServer:
             packed = pack({**answer, "server_timing": {"infer_ms": milliseconds}})
         except (MessageError, UserError) as error:
             return await self._refuse(connection, name, str(error), str(error))
-        except Exception as error:
+        except Exception as error:  # A fault of the program. The client gets its traceback, and the others are served.
             return await self._refuse(connection, name, traceback.format_exc(), f"{type(error).__name__}: {error}")
         await connection.send(packed)
         for log in (latencies, self.latencies):

@@ -101,7 +101,7 @@ def _call(on_stored: Callable[[Result], None], result: Result) -> None:
     """Calls a function that must not raise. If it does, this is reported and the thread goes on."""
     try:
         on_stored(result)
-    except Exception as error:
+    except Exception as error:  # A fault of the program, after which the other entries must still be stored.
         _report(error)
 
 

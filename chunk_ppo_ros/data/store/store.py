@@ -120,7 +120,7 @@ class Store:
             contents = read_store(self.folder, check_payloads=check_payloads)
             self._check_formats(contents.segments)
             self._invalidate(contents)
-        except BaseException:
+        except BaseException:  # After Ctrl-C too the store must be free for the next try.
             self._lock.release()
             self._lock = None
             raise

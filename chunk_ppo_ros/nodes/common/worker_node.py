@@ -215,7 +215,7 @@ class WorkerNode(LifecycleNode):
         """
         try:
             work()
-        except Exception as error:
+        except Exception as error:  # A fault of the program too must leave the state of the lifecycle as it was.
             self.get_logger().error(f"the lifecycle transition failed: {error}")
             return TransitionCallbackReturn.FAILURE
         result = inherited(state)

@@ -106,7 +106,7 @@ def _listen(link: OperatorLink, session: Session, ended: threading.Event) -> Non
             executor.spin_once(timeout_sec=SPIN)
     except ExternalShutdownException:
         return
-    except Exception as error:
+    except Exception as error:  # Whatever it is, the main thread raises it.
         session.failure = error
     finally:
         executor.remove_node(link)

@@ -68,7 +68,7 @@ class RunLoader:
                 if config.run.resume:
                     take_over(config.run.folder / EARLIER, journal)
                 metrics = open_metrics(learner, config, form="graph")
-        except BaseException:
+        except BaseException:  # After Ctrl-C too the journal must be free for the next try.
             journal.close()
             raise
         self._config = dataclasses.replace(config, run=dataclasses.replace(config.run, resume=True))

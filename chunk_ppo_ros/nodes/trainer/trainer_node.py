@@ -90,7 +90,7 @@ class TrainerNode(WorkerNode):
     def _on_loaded(self, outcome: Outcome[LoadedRun]) -> None:
         try:
             run = self._begin(outcome.result())
-        except Exception as error:
+        except Exception as error:  # Whatever it is, the file of metrics is closed, and the error is raised or told.
             self._log.close()
             self._on_start_failed(error, ends=self.starts_itself)
             return
