@@ -7,9 +7,11 @@ import pathlib
 import subprocess
 import sys
 import time
+import types
 
 import pytest
 
+from chunk_ppo_ros.runtime.restarts import readiness
 from chunk_ppo_ros.runtime.restarts.readiness import VARIABLE, UpFile, tell_up
 from chunk_ppo_ros.runtime.restarts.respawns import (
     MAX_RESPAWN_DELAY,
@@ -88,12 +90,30 @@ def test_a_process_says_once_that_it_is_up(tmp_path: pathlib.Path) -> None:
         while up.up_for() is None:
             assert time.monotonic() < deadline
             time.sleep(0.01)
-        os.utime(tmp_path / "node.up", (0.0, 0.0))
+        (tmp_path / "node.up").write_text("-1e9")
         process.communicate("\n\n", timeout=60)
     assert process.returncode == 0
     assert (up.up_for() or 0.0) > 1e9  # The second call has not touched the file.
     up.remove()
     assert up.up_for() is None and not list(tmp_path.iterdir())
+
+
+@pytest.mark.parametrize("set_by", [-18_000.0, 0.0, 18_000.0])
+def test_how_long_a_process_is_up_does_not_depend_on_the_clock_of_the_machine(
+    set_by: float, tmp_path: pathlib.Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    up = UpFile(tmp_path / "node.up")
+    monkeypatch.setenv(VARIABLE, up.environment[VARIABLE])
+    tell_up()
+    steady, clock = time.monotonic() + 20.0, time.time() + 20.0 + set_by
+    monkeypatch.setattr(readiness, "time", types.SimpleNamespace(monotonic=lambda: steady, time=lambda: clock))
+    assert 20.0 <= (up.up_for() or 0.0) < 1000.0
+
+
+def test_a_file_without_a_time_says_nothing_yet(tmp_path: pathlib.Path) -> None:
+    up = UpFile(tmp_path / "node.up")
+    (tmp_path / "node.up").touch()  # The process is about to write it, or the disk is full.
+    assert up.up_for() is None
 
 
 def test_a_node_on_a_disk_that_takes_no_file_goes_on(monkeypatch: pytest.MonkeyPatch) -> None:

@@ -1,6 +1,8 @@
 """Lets a node tell the process that started it that it is up, by a file that it makes.
 
-A node that nobody waits for, such as one that was started by hand, tells nobody.
+The file holds the steady time at which the node was up, which all processes of a machine share. The time of the file
+itself would be wrong where somebody sets the clock. A node that nobody waits for, such as one that was started by hand,
+tells nobody.
 """
 
 from __future__ import annotations
@@ -31,10 +33,13 @@ class UpFile:
         return {VARIABLE: str(self._path)}
 
     def up_for(self) -> float | None:
-        """Returns the time since the process said that it is up, s, or None where it has not said so."""
+        """Returns the time since the process said that it is up, s, or None where it has not said so.
+
+        A file without a time is one that the process is about to write, or that a full disk has left empty.
+        """
         try:
-            return max(time.time() - self._path.stat().st_mtime, 0.0)
-        except FileNotFoundError:
+            return time.monotonic() - float(self._path.read_text())
+        except (FileNotFoundError, ValueError):
             return None
 
     def remove(self) -> None:
@@ -50,4 +55,4 @@ def tell_up() -> None:
     path = os.environ.pop(VARIABLE, "")
     if path:
         with contextlib.suppress(OSError):
-            pathlib.Path(path).touch()
+            pathlib.Path(path).write_text(repr(time.monotonic()))
