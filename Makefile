@@ -6,6 +6,9 @@ JOBS ?= $(shell expr $$(nproc) + 1)
 SLOW_JOBS ?= $(shell nproc)
 PYTEST := PYTEST_DISABLE_PLUGIN_AUTOLOAD=1 $(PYTHON_VENV) -m pytest -p xdist --dist loadgroup -n
 
+# Python keeps compiled modules. A node that has to compile them starts several times as slowly.
+unexport PYTHONDONTWRITEBYTECODE
+
 .DEFAULT_GOAL := help
 .PHONY: help setup demo experiment experiments report test test-slow mutants faults fuzz power-cut chaos bench-store load-store command-stream docs docs-commands replay tutorial lint format bench clean
 

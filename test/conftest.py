@@ -60,6 +60,7 @@ os.environ |= {
 }
 os.environ.pop("ROS_STATIC_PEERS", None)
 os.environ.pop("ROS_LOCALHOST_ONLY", None)
+os.environ.pop("PYTHONDONTWRITEBYTECODE", None)  # The nodes that tests start would compile their modules anew.
 
 from support import shape_checks  # noqa: E402  (it imports JAX, which reads the environment)
 from support.interbotix_messages import interface_folder  # noqa: E402

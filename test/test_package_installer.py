@@ -121,9 +121,8 @@ def test_a_failing_pip_names_the_command_its_log_and_what_to_do(
     installer = PackageInstaller(Path(sys.executable), folder=tmp_path, environ=os.environ, log=log)
     with pytest.raises(InstallError) as failed:
         installer.by_pip("--no-index", "a-package-that-nobody-has")
-    assert (
-        "install --no-input --progress-bar=off --no-compile --no-index a-package-that-nobody-has` must succeed"
-        in str(failed.value)
+    assert "install --no-input --progress-bar=off --no-index a-package-that-nobody-has` must succeed" in str(
+        failed.value
     )
     assert f"see its output above and all of it in {log}, then run `make setup` again" in str(failed.value)
     assert "No matching distribution found" in capsys.readouterr().out

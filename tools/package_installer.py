@@ -73,11 +73,7 @@ class PackageInstaller:
 
     def _pip_words(self, *arguments: str | Path) -> list[str]:
         words = [str(self._python), "-m", "pip", "--disable-pip-version-check", "install", "--no-input"]
-        words += [
-            "--progress-bar=off",
-            "--no-compile",
-        ]  # Python compiles what it imports. Of 13,000 files that is a part.
-        return [*words, *map(str, arguments)]
+        return [*words, "--progress-bar=off", *map(str, arguments)]
 
     def _uv_words(self, options: UvOptions, *arguments: str | Path) -> list[str]:
         """Returns the command. It copies from uv's cache, because set-up changes some of the ROS wheels' files."""
