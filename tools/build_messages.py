@@ -23,6 +23,8 @@ SOURCE = Path(__file__).resolve().parent.parent / "msg"
 GENERATORS = Path("share/rosidl_default_generators/cmake")
 COMPILE_TOGETHER = Path(__file__).with_name("compile_together.cmake")
 
+PARSE_ONCE = Path(__file__).with_name("parse_once")
+
 
 class MessageBuildError(RuntimeError):
     """The messages cannot be built. The text says what to do."""
@@ -116,6 +118,8 @@ def build_messages(prefix: Path, *, build_folder: Path, source: Path = SOURCE) -
     configure += ["-DBUILD_TESTING=OFF", f"-DPython3_EXECUTABLE={sys.executable}", f"-DCMAKE_INSTALL_PREFIX={prefix}"]
     if generates_by_wheels(prefixes):
         configure.append(f"-DCMAKE_PROJECT_INCLUDE={COMPILE_TOGETHER}")
+        environ["PYTHONPATH"] = os.pathsep.join(filter(None, [str(PARSE_ONCE), environ.get("PYTHONPATH")]))
+        environ["PARSED_INTERFACES"] = str(build_folder / "parsed")
     jobs = str(os.cpu_count() or 1)
     name = "chunk_ppo_msgs" if source == SOURCE else source.name
     print(f"building {name} for {prefix} ({jobs} jobs, about a minute on two cores)", flush=True)

@@ -190,6 +190,7 @@ def steps() -> list[Step]:
     lists = [*requirement_files(), "assets.txt", "constraints.txt", "installer.txt"]
     requirements = digest(ROOT / "requirements" / name for name in lists)
     builders = [ROOT / "tools" / name for name in ("build_messages.py", "compile_together.cmake", "repair_wheels.py")]
+    builders.append(ROOT / "tools" / "parse_once" / "sitecustomize.py")
     messages = digest([*(ROOT / "msg").iterdir(), *builders, ROOT / "requirements" / "ros-wheels.txt"])
     package = digest(
         [ROOT / NODE_LIST, ROOT / "setup.py", ROOT / "setup.cfg", ROOT / "package.xml", ROOT / "pyproject.toml"]

@@ -27,6 +27,7 @@ def _key() -> str:
     for path in (
         BUILDER,
         BUILDER.with_name("compile_together.cmake"),
+        BUILDER.with_name("parse_once") / "sitecustomize.py",
         *sorted(path for path in SOURCE.rglob("*") if path.is_file()),
     ):
         digest.update(path.read_bytes())
