@@ -1,7 +1,7 @@
 """Lets the generators of rosidl parse each interface file once. Python imports it where its folder is on PYTHONPATH.
 
 Eight generators read the same interface files, each in a process of its own, and half of their time goes into parsing.
-`build_messages.py` puts this folder on PYTHONPATH, and says in the variable PARSED_INTERFACES where the parsed files go.
+`build_messages.py` puts this folder on PYTHONPATH, and the variable PARSED_INTERFACES says where the parsed files go.
 """
 
 from __future__ import annotations
