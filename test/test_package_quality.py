@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import re
+import subprocess
 import sys
 from pathlib import Path
 
@@ -119,11 +120,27 @@ def test_the_contribution_guide_begins_with_three_commands() -> None:
     ]
 
 
-def test_the_source_distribution_names_files_that_exist() -> None:
-    lines = [line.split() for line in (ROOT / "MANIFEST.in").read_text().splitlines()]
-    missing = [name for kind, *names in lines if kind == "include" for name in names if not (ROOT / name).exists()]
-    missing += [names[0] for kind, *names in lines if kind == "recursive-include" and not (ROOT / names[0]).is_dir()]
-    assert missing == []
+NOT_IN_THE_SOURCE_DISTRIBUTION = {
+    ".ci/run": "only the checks of the repository call it",
+    ".gitattributes": "only git reads it",
+    ".gitignore": "only git reads it",
+    ".pre-commit-config.yaml": "pre-commit runs in a git repository alone",
+}
+
+
+def test_the_source_distribution_has_what_the_repository_has(tmp_path: Path) -> None:
+    """So its `make setup`, `make demo`, `make test` and documents work too."""
+    if not (ROOT / ".git").exists():
+        pytest.skip("the files of the repository are known where it is a clone of git")
+    git = ["git", "ls-files", "-z", "--cached", "--others", "--exclude-standard"]
+    listed = subprocess.run(git, cwd=ROOT, capture_output=True, text=True, check=True).stdout.split("\0")
+    repository = {name for name in listed if (ROOT / name).is_file()}
+    info = [sys.executable, "setup.py", "-q", "egg_info", "--egg-base", str(tmp_path)]
+    subprocess.run(info, cwd=ROOT, capture_output=True, check=True)
+    (sources,) = tmp_path.glob("*/SOURCES.txt")
+    distribution = {name for name in sources.read_text().splitlines() if not Path(name).is_absolute()}
+    assert sorted(repository - distribution) == sorted(NOT_IN_THE_SOURCE_DISTRIBUTION)
+    assert sorted(distribution - repository) == []
 
 
 def test_ament_finds_no_fault_with_the_build_of_the_messages() -> None:
