@@ -115,7 +115,7 @@ def test_a_silent_sensor_is_named_only_while_readings_are_waited_for(rig: Rig) -
     rig.sensors.watch()
     text = (
         "cam_right_wrist is silent for 2.5 s on cam_right_wrist/camera/color/image_rect_raw or "
-        "cam_right_wrist/camera/color/image_raw; the policy holds, check the drivers and topic names "
+        "cam_right_wrist/camera/color/image_raw; the policy holds: check the drivers and topic names "
         "(robot.image_topic, also with /compressed)"
     )
     assert rig.node.take_lines() == [("warning", text)]
@@ -259,7 +259,7 @@ def test_topics_on_which_nobody_listens_are_named_until_all_have_a_listener(node
     assert not peers.all_listen()
     publishers[0].num_subscribers = 1
     assert peers.all_listen()
-    text = "nobody listens on {}; the policy holds, check that robot_node and reward_node run"
+    text = "nobody listens on {}; the policy holds: check that robot_node and reward_node run"
     both, one, over = node.take_lines()
     assert both == ("warning", text.format("action_chunk, bootstrap"))
     assert one == ("warning", text.format("action_chunk"))
@@ -424,7 +424,7 @@ def test_weights_that_cannot_be_loaded_hold_the_policy_unless_newer_ones_are_ann
     loading.announce(0, is_there=False)
     loading.node.work()
     ((level, text),) = loading.node.take_lines()[1:]
-    assert (level, text.startswith("policy version 0 cannot be loaded, the policy holds: ")) == ("error", True)
+    assert (level, text.startswith("policy version 0 cannot be loaded, so that the policy holds: ")) == ("error", True)
     loading.facts.state.activate()
     loading.facts.state.episode_started(0, prompt="reach", stamp=0)
     step = loading.facts.state.next_step()

@@ -9,6 +9,7 @@ import typing
 from pathlib import Path
 
 import pytest
+import yaml
 
 from chunk_ppo_ros.cli.table import COMMANDS
 from chunk_ppo_ros.config import TrainConfig
@@ -42,6 +43,26 @@ def entry(text: str, heading: str) -> str:
 def test_each_setting_has_typical_values() -> None:
     assert set(TYPICAL) == set(SETTINGS)
     assert all(text.endswith(".") for text in TYPICAL.values())
+
+
+def test_typical_values_say_which_value_switches_a_limit_of_the_robot_off() -> None:
+    found = {
+        name: off[1]
+        for name, field in SETTINGS.items()
+        if name.startswith("robot.") and (off := re.search(r"; (-?\d) for (?:no\b|none)", field.metadata["help"]))
+    }
+    assert len(found) >= 8
+    silent = [name for name, off in found.items() if not re.search(rf"\. {off} ", TYPICAL[name])]
+    assert not silent, f"{silent} must have a sentence about the value that switches them off"
+
+
+def test_typical_values_of_the_robot_include_those_of_its_parameter_file() -> None:
+    sections = yaml.safe_load((ROOT / "config/robot.yaml").read_text())["/**"]["ros__parameters"]
+    numbers = {name: value for name, value in sections["robot"].items() if isinstance(value, float)}
+    assert len(numbers) > 15
+    for name, value in numbers.items():
+        text = TYPICAL[f"robot.{name}"]
+        assert value in [float(number) for number in re.findall(r"-?\d+(?:\.\d+)?", text)], f"{name} {value}: {text}"
 
 
 def test_each_setting_has_an_entry_with_its_range(made: dict[str, str]) -> None:

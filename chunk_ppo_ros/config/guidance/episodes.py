@@ -7,7 +7,7 @@ EPISODES: dict[str, str] = {
         "6 for reach, 20 for the hand-over, 40 on a robot. A limit that is too short hides successes; one that is too "
         "long wastes time on failures."
     ),
-    "env.sensor_timeout": "5 s in simulation, 1 s on a robot. Raise it for a camera that pauses now and then.",
+    "env.sensor_timeout": "5 s in simulation, 1 s on a robot. Take 2 s for a camera that pauses now and then.",
     "env.simulator": "`mujoco` to learn, `kinematic` without OpenGL or for quick trials, `none` on a robot.",
     "env.task": "`reach` first. `transfer_cube` is far harder. Your own task is `module:Class`.",
     "env.task_settings": "Empty. Make a task easier by it, such as a smaller area in which a cube is laid.",

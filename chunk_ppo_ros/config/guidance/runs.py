@@ -25,14 +25,16 @@ RUNS: dict[str, str] = {
     "run.checkpoint_root": "`checkpoints`. policy_node must be able to read it.",
     "run.checkpoint_dir": "Empty. Set it where the checkpoints must have another name than the run.",
     "run.pretrained_checkpoint_path": (
-        "An imitation that solves 25 to 50 % of the episodes. Empty only for a smoke test."
+        "An imitation that solves 25 to 50 % of the episodes. Empty only for a smoke test in a simulator: fresh "
+        "weights move at random."
     ),
     "run.asset_id": "Empty. Set it where the checkpoint has several folders below `assets`, such as `trossen`.",
     "run.on_load_failure": "`fail`, on a robot and wherever fresh weights are of no use.",
     "run.resume": "true, to go on with a run that was stopped.",
     "run.prompt": "Empty in a simulator. On a robot the words of your task, as in its demonstrations.",
     "run.tokenizer_dir": (
-        "Empty for checkpoints of this package. A folder with PaliGemma's and FAST's tokenizers for those of openpi."
+        "Empty for checkpoints of this package. A folder with PaliGemma's and FAST's tokenizers for those of openpi. "
+        "Never set it without a checkpoint on a robot: the weights would be random."
     ),
     "run.wandb": "true, where you use wandb. `--no_wandb` turns it off.",
     "run.tensorboard": "false. true where you look at runs by TensorBoard.",

@@ -9,7 +9,7 @@ from chunk_ppo_ros.nodes.common.conditions import Condition
 
 SENSORS_SILENT = Condition(
     key="silent sensors",
-    text="{sensors}; the policy holds, check the drivers and topic names (robot.image_topic, also with /compressed)",
+    text="{sensors}; the policy holds: check the drivers and topic names (robot.image_topic, also with /compressed)",
     cleared="all sensors are back",
     renewed_by=("names",),
 )
@@ -68,7 +68,7 @@ MOTOR_HOT = Condition(
 OUTSIDE_WORKSPACE = Condition(
     key="workspace",
     text="{place} (robot.table_height, robot.workspace_box); from there it moves only inward; if a chunk does not move "
-    "it, lead it by its leader arm, or move it by hand without torque",
+    "it, lead it by its leader arm, or support it, switch its torque off, and move it by hand",
     cleared="the arms are in their workspaces again",
 )
 FINGER_IMPOSSIBLE = Condition(

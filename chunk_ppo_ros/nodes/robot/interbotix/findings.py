@@ -86,7 +86,8 @@ def _currents(name: str, facts: MotorFacts, *, largest: float) -> Finding:
     grip = min(known, default=0.0)
     advice = (
         f"it grips with {grip:.0f} mA, and robot.max_gripper_current is {largest:g} mA, so that each grasp ends as a "
-        f"FAULT; set it to {1.1 * grip:.0f} or more, or lower {motor_facts.CURRENT_LIMIT} of the motor"
+        f"FAULT; lower {motor_facts.CURRENT_LIMIT} of the motor, or, where it must grip so hard, set the setting to "
+        f"{1.1 * grip:.0f}"
     )
     return Finding(f"{name} gripper", ", ".join(texts) or "not known", advice if 0.0 < largest <= grip else "")
 
