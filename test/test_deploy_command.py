@@ -59,7 +59,10 @@ def checkpoint(tmp_path_factory: pytest.TempPathFactory) -> Path:
         (["deploy", "CHECKPOINT", "--exp_name", "taken"], "the folder of the run must be new or empty"),
         (["deploy", "CHECKPOINT", "--prompt", "reach " * 60], "prompt must be at most"),
         (["evaluate", "CHECKPOINT", "CHECKPOINT"], "--graph must be given with"),
-        (["evaluate", "CHECKPOINT", "--record"], "--graph must be given with --record, got none"),
+        (
+            ["evaluate", "CHECKPOINT", "--record"],
+            "--graph must be given with --record, got none; add --graph, or leave out --record",
+        ),
         (["evaluate", "CHECKPOINT", "nowhere", "--graph"], "checkpoint nowhere must be a folder"),
     ],
 )

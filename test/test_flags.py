@@ -134,6 +134,21 @@ def test_an_error_comes_first_and_the_usage_is_one_line(
     assert lines[1:] == ["usage: command PLACE --output OUTPUT [flags]; --help lists the flags"]
 
 
+@pytest.mark.parametrize(
+    ("arguments", "error"),
+    [
+        (["here"], "--output must be given, got nothing; --help shows how"),
+        ([], "place and --output must be given, got nothing; --help shows how"),
+    ],
+)
+def test_missing_arguments_are_named_in_a_sentence(
+    arguments: list[str], error: str, capsys: pytest.CaptureFixture[str]
+) -> None:
+    with pytest.raises(SystemExit):
+        make_parser().parse_args(arguments)
+    assert capsys.readouterr().err.splitlines()[0] == f"command: {error}"
+
+
 def test_the_usage_says_which_arguments_may_be_left_out() -> None:
     parser = flags.FlagParser(prog="command", description=None)
     for name, nargs in (("one", None), ("maybe", "?"), ("some", "+"), ("any", "*")):

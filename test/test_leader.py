@@ -250,7 +250,7 @@ def test_another_mode_is_set_and_read_back(bench: Bench) -> None:
         ({"has_gravity_service": False, "gravity_node": True}, "gravity_compensation_enable is not there; end that"),
         ({"rival": "/teleop"}, "/teleop commands it too; stop that node"),
         ({"ids": frozenset()}, "nobody publishes its joint states; start its driver"),
-        ({"answers": False}, f"waited for {LONGEST_WAIT:g} s in vain: the service has not answered yet"),
+        ({"answers": False}, f"has not gone on for {LONGEST_WAIT:g} s: the service has not answered yet"),
     ],
 )
 def test_a_leader_that_cannot_be_held_is_left_alone_and_it_is_said_why(

@@ -109,7 +109,7 @@ def test_an_invalid_chunk_is_sent_and_told_once_until_one_is_valid(graph):
         graph.until(lambda number=number: len(graph.peer.chunks) == number + 2)
     assert [chunk.valid for chunk in graph.peer.chunks] == [True, False, False, True]
     graph.until(lambda: graph.logged("stand for actions again"))
-    assert graph.logged("stand for no actions, the robot holds its pose: no '|' in chunk 1") == 1
+    assert graph.logged("stand for no actions, so that the robot holds its pose: no '|' in chunk 1") == 1
     assert graph.logged("stand for no actions") == 1
     left = graph.peer.heard["robot/left/joint_trajectory"]
     graph.until(lambda: len(left) >= 2)
@@ -263,7 +263,7 @@ def test_a_chunk_that_cannot_be_stored_is_not_published_and_holds_the_policy_unt
 
     monkeypatch.setattr(Store, "append", fail)
     settle_newest(graph, end=2)
-    graph.until(lambda: graph.logged("chunks cannot be stored, the policy holds: "))
+    graph.until(lambda: graph.logged("chunks cannot be stored, so that the policy holds: "))
     graph.spin(0.2)
     assert len(graph.peer.chunks) == 1
     monkeypatch.undo()
@@ -340,7 +340,7 @@ def test_joints_that_are_not_finite_are_told_and_the_policy_holds(graph):
 
 def test_a_checkpoint_that_does_not_load_keeps_the_old_weights_and_holds(graph):
     graph.peer.announce(1, is_there=False)
-    graph.until(lambda: graph.logged("policy version 1 cannot be loaded, the policy holds"))
+    graph.until(lambda: graph.logged("policy version 1 cannot be loaded, so that the policy holds"))
     settle_newest(graph, end=1)
     graph.spin(0.3)
     assert len(graph.peer.chunks) == 1
@@ -435,7 +435,7 @@ def test_an_observation_that_the_model_refuses_holds(start):
     graph.peer.announce()
     graph.peer.event(msg.EpisodeEvent.STARTED, prompt="x" * 201)
     graph.peer.sense(1)
-    graph.until(lambda: graph.logged("the observation is refused, the policy holds: the prompt must fit"))
+    graph.until(lambda: graph.logged("the observation is refused, so that the policy holds: the prompt must fit"))
     graph.spin(1.2)
     assert graph.logged("the observation is refused") == 1
     assert graph.peer.chunks == []
@@ -444,7 +444,9 @@ def test_an_observation_that_the_model_refuses_holds(start):
 def test_the_policy_goes_on_with_the_next_observation_that_the_model_takes(graph):
     settle_newest(graph, end=2, sense=False)
     graph.peer.sense(2, angle=3.1)
-    graph.until(lambda: graph.logged("the observation is refused, the policy holds: the state must be in range"))
+    graph.until(
+        lambda: graph.logged("the observation is refused, so that the policy holds: the state must be in range")
+    )
     graph.peer.sense(3)
     graph.until(lambda: len(graph.peer.chunks) == 2)
     assert graph.logged("observations are valid again") == 1

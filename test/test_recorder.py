@@ -235,7 +235,7 @@ def test_a_full_disk_ends_the_recording_with_one_line(
         versions = graph.peer.create_publisher(msg.PolicyVersion, "policy_version", qos.LATCHED)
         graph.until(versions.get_subscription_count)
         versions.publish(msg.PolicyVersion())
-        graph.until(lambda: graph.logged("the recording has ended, training goes on: [Errno 28] No space left"))
+        graph.until(lambda: graph.logged("the recording has ended, and training goes on: [Errno 28] No space left"))
         versions.publish(msg.PolicyVersion())
         graph.spin(0.2)
         assert graph.logged("the recording has ended") == 1

@@ -149,10 +149,10 @@ def test_each_reason_against_transitions_is_logged_once_and_is_over_with_an_acce
     assert node.take_lines() == [
         ("error", "transitions cannot be accepted now: the disk is full"),
         ("error", "transition 0 is refused: no state"),
-        ("warning", "transition 0 is refused, not trained on: late 0"),
+        ("warning", "transition 0 is refused and not trained on: late 0"),
     ]
     acknowledger.report(sent(2, version=1), Acknowledgment(ACK.REFUSED_VERSION, "later"), None)
-    assert node.take_lines() == [("warning", "transition 2 is refused, not trained on: later")]
+    assert node.take_lines() == [("warning", "transition 2 is refused and not trained on: later")]
     acknowledger.report(sent(3), Acknowledgment(ACK.ACCEPTED), buffer)
     assert node.take_lines() == [
         ("info", "transitions are accepted again"),

@@ -94,7 +94,8 @@ class Pi0FASTActorCriticConfig(Checked):
             )
         if self.image_size % self.patch_size:
             raise ValueError(
-                f"model.image_size must be a multiple of model.patch_size ({self.patch_size}), got {self.image_size}"
+                f"model.image_size must be a multiple of model.patch_size ({self.patch_size}), got {self.image_size}; "
+                "change one of them"
             )
 
     @property

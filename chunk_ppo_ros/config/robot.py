@@ -167,17 +167,19 @@ class RobotConfig(Checked):
         if 0.0 < self.profile_velocity < self.max_velocity:
             raise ValueError(
                 f"robot.profile_velocity must be 0, or at least robot.max_velocity, {self.max_velocity} rad/s, got "
-                f"{self.profile_velocity}; the arms could not follow"
+                f"{self.profile_velocity}, with which the arms could not follow; lower robot.max_velocity, or take "
+                "twice its value"
             )
         if self.align_leaders and self.backend != "interbotix":
             raise ValueError(
-                f"robot.backend must be interbotix where robot.align_leaders is true, got {self.backend}; change one"
+                f"robot.backend must be interbotix where robot.align_leaders is true, got {self.backend}; set "
+                "it to interbotix, or robot.align_leaders to false"
             )
         parse_workspace_box("robot.workspace_box", self.workspace_box)
         if not self.image_topics or not all("{camera}" in pattern for pattern in self.image_topics):
             raise ValueError(
                 f"robot.image_topic must contain {{camera}}, which stands for the camera's name, in each topic, got "
-                f"'{self.image_topic}'; add it"
+                f"'{self.image_topic}'; write for example {{camera}}/camera/color/image_raw"
             )
 
     @property

@@ -198,7 +198,7 @@ def main(arguments: Sequence[str]) -> int:
     if parsed.video:
         check_file(parsed.video, "--video")
         if parsed.graph:
-            parser.error("--video must be given without --graph, which records bags by --record")
+            parser.error("--video must not be given with --graph, got both; record bags by --record instead")
     if parsed.decoding is None:
         parsed.decoding = GREEDY if parsed.greedy else SAMPLE
     if parsed.graph:

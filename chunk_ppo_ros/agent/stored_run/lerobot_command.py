@@ -70,7 +70,9 @@ class Source:
                 found, advice = "a bag alone", "leave out --from_store"
             raise EpisodesError(f"a run must have a bag or stored transitions, got {path} with {found}; {advice}")
         if from_store:
-            raise EpisodesError(f"--from_store must be given with the folder of a run, got {path}; leave it out")
+            raise EpisodesError(
+                f"--from_store must be given with the folder of a run, got {path}; leave --from_store out"
+            )
         return cls(path, is_store=False, parameters=parameters)
 
     def episodes(self, config: TrainConfig) -> Iterator[Episode | LeftOut]:

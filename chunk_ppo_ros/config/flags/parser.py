@@ -21,10 +21,11 @@ REWORDED = (
     (r"argument (\S+): expected one argument", r"\1 must have a value, got none; write \1 VALUE"),
     (r"argument (\S+): expected at least one argument", r"\1 must have one value or more, got none; write \1 VALUE"),
     (r"argument (\S+): ignored explicit argument (.*)", r"\1 must have no value, got \2; write \1 alone"),
-    (r"the following arguments are required: (.*)", r"\1 must be given, got nothing; add it"),
     (r"unrecognized arguments: (.*)", r"no such argument is known: \1; leave it out"),
 )
 """What argparse says of a wrong use, as a pattern, and the sentence that is printed instead."""
+_REQUIRED = "the following arguments are required: "
+"""How argparse begins to say which arguments are missing. Their names follow, with commas between them."""
 
 
 class FlagParser(argparse.ArgumentParser):
@@ -108,6 +109,8 @@ class FlagParser(argparse.ArgumentParser):
         """Says of argparse's errors what must be, and hands the error to `refuse`."""
         for pattern, sentence in REWORDED:
             message = re.sub(f"^{pattern}$", sentence, message)
+        if message.startswith(_REQUIRED):
+            message = _missing(message.removeprefix(_REQUIRED).split(", "))
         self.refuse(message)
 
     def refuse(self, message: str) -> NoReturn:
@@ -153,6 +156,13 @@ class FlagParser(argparse.ArgumentParser):
         shown = str(action.metavar) if ".." in str(action.metavar) else ", ".join(known)
         near = "" if isinstance(action.choices, range) else did_you_mean(str(value), known)
         raise argparse.ArgumentError(action, f"must be one of {shown}, got {value!r}{near}")
+
+
+def _missing(names: Sequence[str]) -> str:
+    """Returns the error of arguments that are missing, as a sentence."""
+    *others, last = names
+    listed = f"{', '.join(others)} and {last}" if others else last
+    return f"{listed} must be given, got nothing; --help shows how"
 
 
 def _whole_number(text: str) -> int:

@@ -77,7 +77,9 @@ class DatasetInfo:
             EpisodesError: where the template has other fields, or leads out of the folder.
         """
         if not template:
-            raise EpisodesError(f"video_path must say where videos are, got none in {self.path}; add it")
+            raise EpisodesError(
+                f"video_path must say where videos are, got none in {self.path}; download the dataset again"
+            )
         try:
             relative = pathlib.PurePosixPath(template.format(**fields))
         except (KeyError, IndexError, ValueError, AttributeError, TypeError) as error:

@@ -15,7 +15,8 @@ def refuse_flags(parser: argparse.ArgumentParser, parsed: argparse.Namespace) ->
     given = [f"--{name}" for name in GRAPH_FLAGS if getattr(parsed, name) != parser.get_default(name)]
     given += [str(parsed.checkpoint_b)] if parsed.checkpoint_b else []
     if given:
-        parser.error(f"--graph must be given with {', '.join(given)}, got none; add it, or leave them out")
+        listed = " and ".join(given)
+        parser.error(f"--graph must be given with {listed}, got none; add --graph, or leave out {listed}")
 
 
 def evaluate(parser: argparse.ArgumentParser, parsed: argparse.Namespace) -> int:

@@ -13,6 +13,7 @@ from chunk_ppo_ros.core.made_from.history import FOREIGN, FRESH, NO_HISTORY, TRA
 from chunk_ppo_ros.core.progress import Counters
 from chunk_ppo_ros.model.backbone.freezing import FrozenTowers
 from chunk_ppo_ros.model.checkpoints.metadata_file import (
+    OTHER_RELEASE,
     checked_checksums,
     parse_section,
     read_checked,
@@ -153,9 +154,7 @@ def read_history(file: Path, section: Mapping[str, object]) -> History:
     try:
         return History.of_json(section)
     except ValueError as error:
-        raise CheckpointError(
-            f"the section made_from of {file} cannot be used: {error}; use its own release"
-        ) from error
+        raise CheckpointError(f"the section made_from of {file} cannot be used: {error}; {OTHER_RELEASE}") from error
 
 
 def _read_model(file: Path, section: Mapping[str, object]) -> Pi0FASTActorCriticConfig:
@@ -163,4 +162,4 @@ def _read_model(file: Path, section: Mapping[str, object]) -> Pi0FASTActorCritic
         values, _ = renamed.carry_over({"model": section})  # Nobody can rename keys in a checkpoint, so nobody is told.
         return config_module.from_dict(Pi0FASTActorCriticConfig, values["model"], path="model.")
     except (ValueError, TypeError) as error:
-        raise CheckpointError(f"the model section of {file} cannot be used: {error}; use its own release") from error
+        raise CheckpointError(f"the model section of {file} cannot be used: {error}; {OTHER_RELEASE}") from error

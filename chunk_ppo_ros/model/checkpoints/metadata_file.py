@@ -16,6 +16,8 @@ from typing import TypeVar
 from chunk_ppo_ros.core.errors import CheckpointError
 
 FORMAT_VERSION = 1
+OTHER_RELEASE = "read it by the release of chunk_ppo_ros that wrote it"
+"""What to do with a file that this release does not understand."""
 
 SectionT = TypeVar("SectionT")
 
@@ -29,7 +31,7 @@ def read_checked(file: Path) -> dict[str, object]:
     content = read_json(file)
     version = content.get("format_version")
     if type(version) is not int or version != FORMAT_VERSION:  # `True == 1` in Python, so the type is checked too.
-        raise CheckpointError(f"{file} must have format_version {FORMAT_VERSION}, got {version}; use its own release")
+        raise CheckpointError(f"{file} must have format_version {FORMAT_VERSION}, got {version}; {OTHER_RELEASE}")
     checksum = content.pop("checksum", None)  # The first checkpoints had no checksum.
     if checksum is not None and checksum != _checksum(content):
         raise CheckpointError(f"{file} was changed since it was written; take another checkpoint")
@@ -84,7 +86,7 @@ def parse_section(file: Path, name: str, section: Mapping[str, object], kind: ty
     try:
         parsed = kind(**values)
     except (TypeError, ValueError) as error:
-        raise CheckpointError(f"the section {name} of {file} does not fit: {error}; use its own release") from error
+        raise CheckpointError(f"the section {name} of {file} does not fit: {error}; {OTHER_RELEASE}") from error
     hints = typing.get_type_hints(kind)
     for field in dataclasses.fields(parsed):  # type: ignore[arg-type]
         value, hint = getattr(parsed, field.name), hints[field.name]

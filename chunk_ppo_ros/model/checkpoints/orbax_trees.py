@@ -178,7 +178,7 @@ def read_arrays(
             return _flat(checkpointer.restore(folder.resolve(), args=request))
     except Exception as error:  # Orbax and its storage raise many kinds of errors.
         raise CheckpointError(
-            f"{folder} cannot be read: {_reason(error)}; it is damaged, take another checkpoint"
+            f"{folder} cannot be read: {_reason(error)}; the folder is damaged, so take another checkpoint"
         ) from error
 
 
@@ -222,7 +222,7 @@ def _stored_tree(folder: Path) -> PyTree:
             metadata = checkpointer.metadata(folder.resolve()).item_metadata
     except Exception as error:  # Orbax and its storage raise many kinds of errors.
         raise CheckpointError(
-            f"{folder} cannot be read: {_reason(error)}; it is damaged, take another checkpoint"
+            f"{folder} cannot be read: {_reason(error)}; the folder is damaged, so take another checkpoint"
         ) from error
     if metadata is None:
         raise CheckpointError(f"{folder} cannot be read: its list of arrays is damaged; take another checkpoint")

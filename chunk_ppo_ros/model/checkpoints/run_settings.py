@@ -13,6 +13,7 @@ from chunk_ppo_ros import config as config_module
 from chunk_ppo_ros.config import TrainConfig, renamed
 from chunk_ppo_ros.config.parameter_file import flatten, known_names
 from chunk_ppo_ros.core.errors import CheckpointError
+from chunk_ppo_ros.model.checkpoints.metadata_file import OTHER_RELEASE
 
 PROMPTS = ("run.prompt", "episode.prompts", "episode.prompt_sampling")
 """The names of the settings that say which prompts episodes have."""
@@ -103,9 +104,9 @@ def _present_names(file: Path, sections: Mapping[str, object]) -> dict[str, dict
     checked: dict[str, Mapping[str, object]] = {}
     for name, section in sections.items():
         if not isinstance(section, Mapping):
-            raise CheckpointError(f"settings.{name} of {file} must be an object, got {section!r}; use its own release")
+            raise CheckpointError(f"settings.{name} of {file} must be an object, got {section!r}; {OTHER_RELEASE}")
         checked[name] = section
     try:
         return renamed.carry_over(checked)[0]
     except ValueError as error:
-        raise CheckpointError(f"the settings in {file} cannot be used: {error}; use its own release") from error
+        raise CheckpointError(f"the settings in {file} cannot be used: {error}; {OTHER_RELEASE}") from error

@@ -15,7 +15,7 @@ from chunk_ppo_ros.nodes.common.conditions import Condition
 
 NOBODY_LISTENS = Condition(
     key="listeners",
-    text="nobody listens on {topics}; the policy holds, check that robot_node and reward_node run",
+    text="nobody listens on {topics}; the policy holds: check that robot_node and reward_node run",
     cleared="robot_node and reward_node listen",
     renewed_by=("topics",),
 )
@@ -59,7 +59,7 @@ PART_SILENT = Condition(
 )
 CHUNK_UNFINISHED = Condition(
     key="end of the chunk",
-    text="chunk {sequence_number} was sent {waited:.1f} s ago and no outcome has arrived; the policy waits, check "
+    text="chunk {sequence_number} was sent {waited:.1f} s ago and no outcome has arrived; the policy waits: check "
     "robot_node, the reward sources and reward_node, or end the episode",
     cleared="the chunk has ended or its episode is over; the policy goes on",
     renewed_by=("sequence_number",),
@@ -81,20 +81,20 @@ SOURCE_UNKNOWN = Condition(
 
 CHECKPOINT_UNREADABLE = Condition(
     key="checkpoint",
-    text="policy version {version} cannot be loaded, the policy holds: {reason}",
+    text="policy version {version} cannot be loaded, so that the policy holds: {reason}",
     cleared="the announced weights are loaded",
     is_error=True,
     renewed_by=("checkpoint",),
 )
 OBSERVATION_REFUSED = Condition(
     key="observation",
-    text="the observation is refused, the policy holds: {reason}",
+    text="the observation is refused, so that the policy holds: {reason}",
     cleared="observations are valid again",
     renewed_by=("reason",),
 )
 TOKENS_INVALID = Condition(
     key="sampled tokens",
-    text="the sampled tokens stand for no actions, the robot holds its pose: {reason}",
+    text="the sampled tokens stand for no actions, so that the robot holds its pose: {reason}",
     cleared="the sampled tokens stand for actions again",
 )
 CHUNK_REFUSED = Condition(
@@ -131,7 +131,7 @@ LEADER_NOT_FOLLOWED = Condition(
 
 CHUNK_NOT_STORED = Condition(
     key="stored chunks",
-    text="chunks cannot be stored, the policy holds: {reason}",
+    text="chunks cannot be stored, so that the policy holds: {reason}",
     cleared="chunks can be stored again",
     is_error=True,
 )
@@ -186,7 +186,7 @@ CHECKPOINT_NOT_STORED = Condition(
 )
 RECORDING_ENDED = Condition(
     key="recording",
-    text="the recording has ended, training goes on: {reason}",
+    text="the recording has ended, and training goes on: {reason}",
     cleared="the recording goes on",
     is_error=True,
 )
@@ -220,7 +220,7 @@ TRANSITION_INVALID = Condition(
 )
 TRANSITION_OF_OTHER_VERSION = Condition(
     key="transitions of another version",
-    text="transition {sequence_number} is refused, not trained on: {reason}",
+    text="transition {sequence_number} is refused and not trained on: {reason}",
     cleared="transitions are of the present version again",
     renewed_by=("policy_version", "present_version"),
 )

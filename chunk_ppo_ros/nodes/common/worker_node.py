@@ -161,7 +161,9 @@ class WorkerNode(LifecycleNode):
     def on_activate(self, state: LifecycleState) -> TransitionCallbackReturn:
         """Activates the node if it is ready."""
         if not self._ready:
-            self.get_logger().error("activate must wait until ~/ready is true, loading or compiling goes on")
+            self.get_logger().error(
+                "activate must wait until ~/ready is true, got it while the node loads or compiles; call it again then"
+            )
             return TransitionCallbackReturn.FAILURE
         return self._transition(self.activated, super().on_activate, state, Lifecycle.ACTIVE)
 

@@ -187,7 +187,7 @@ class PolicyStore:
             if write is not None:
                 self.run(write)
         except OSError as error:
-            self._logger.warning(f"it is not stored which chunks are settled: {error}")
+            self._logger.warning(f"the list of settled chunks cannot be stored: {error}")
         with self._lock:
             self._store.close()
 

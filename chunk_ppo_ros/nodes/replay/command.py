@@ -85,7 +85,10 @@ def _settings(bag: Path, given: str) -> TrainConfig:
     found = next((path for path in (bag / PARAMETERS, bag.parent / PARAMETERS) if path.is_file()), None)
     path = Path(given) if given else found
     if path is None:
-        raise UserError(f"the settings of the recorded run must be known, got no {PARAMETERS} in {bag}; --params_file")
+        raise UserError(
+            f"the settings of the recorded run must be known, got no {PARAMETERS} in {bag}; name their file by "
+            "--params_file"
+        )
     try:
         return load_config_file(path)
     except ValueError as error:

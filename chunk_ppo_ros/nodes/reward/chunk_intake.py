@@ -96,7 +96,10 @@ class ChunkIntake:
     def _on_known_chunk(self, id: ChunkId, message: msg.ActionChunk, known: KnownChunk) -> None:
         """Answers a chunk whose outcome is known, and takes it where an earlier process has decided the outcome."""
         if chunk_of(known.outcome) != id:
-            self._logger.error(f"sequence number {id.sequence_number} must belong to one chunk, got another one; stop")
+            self._logger.error(
+                f"sequence number {id.sequence_number} must belong to one chunk, got a second chunk with it, which is "
+                "not used; look whether two nodes publish chunks"
+            )
             return
         self._outcomes.repeat(known)
         waiting = self._records.assembler.records.get(id.sequence_number)

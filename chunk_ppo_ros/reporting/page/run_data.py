@@ -234,7 +234,7 @@ def _last_of_each(keys: np.ndarray) -> np.ndarray:
 
 
 def _no_start(path: Path) -> ValueError:
-    return ValueError(f"{path} must begin with a record of kind 'run', got none; was it written by hand?")
+    return ValueError(f"{path} must begin with a record of kind 'run', got none; take the file as the run wrote it")
 
 
 def _check(record: Record, path: Path) -> None:
@@ -243,8 +243,8 @@ def _check(record: Record, path: Path) -> None:
     missing = [name for name in _NEEDED.get(kind, ()) if record.get(name) is None]
     if missing:
         raise ValueError(
-            f"each record of kind '{kind}' in {path} must have {', '.join(missing)}, got one without; was it written "
-            "by hand?"
+            f"each record of kind '{kind}' in {path} must have {', '.join(missing)}, got one without; take the file as "
+            "the run wrote it"
         )
 
 
@@ -260,5 +260,5 @@ def _check_settings(settings: Any, path: Path) -> None:
     if missing:
         raise ValueError(
             f"the start of a run in {path} must have the settings of a version of this package, got none for "
-            f"{', '.join(missing)}; was it written by hand?"
+            f"{', '.join(missing)}; take the file as the run wrote it"
         )

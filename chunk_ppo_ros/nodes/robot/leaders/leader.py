@@ -191,7 +191,7 @@ class Leader:
         except StopIteration:
             return True
         if now - self._wait_began > LONGEST_WAIT:
-            raise DriverRefused(f"it was waited for {LONGEST_WAIT:g} s in vain: {self._wait.reason}")
+            raise DriverRefused(f"its preparation has not gone on for {LONGEST_WAIT:g} s: {self._wait.reason}")
         return False
 
     def _waits_for(self) -> str:
