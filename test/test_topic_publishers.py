@@ -2,10 +2,14 @@
 
 from __future__ import annotations
 
+import dataclasses
+
 import pytest
 
+from chunk_ppo_ros.nodes.common.interbotix_interfaces import DriverInterfaces
 from chunk_ppo_ros.nodes.common.peers.listeners import LOOK_PERIOD
 from chunk_ppo_ros.nodes.common.peers.topic_publishers import TopicPublishers
+from chunk_ppo_ros.nodes.robot.leaders.leader_link import LeaderLink
 from support.fake_node import FakeNode, SteadyClock
 
 TOPIC = "/follower_left/joint_states"
@@ -25,12 +29,20 @@ class Graph(FakeNode):
     def resolve_topic_name(self, topic: str) -> str:
         return f"/{topic.lstrip('/')}"
 
+    def get_fully_qualified_name(self) -> str:
+        return "/robot_node"
+
 
 @pytest.fixture
 def graph() -> Graph:
     graph = Graph()
     graph.present[TOPIC] = ["xs_sdk"]
     return graph
+
+
+@pytest.fixture
+def interfaces() -> DriverInterfaces:
+    return DriverInterfaces(**{field.name: object for field in dataclasses.fields(DriverInterfaces)})
 
 
 @pytest.fixture
@@ -71,6 +83,27 @@ def test_one_that_comes_when_another_goes_is_noticed_within_a_second_or_by_its_f
     assert publishers.ids == {b"anew"}
     publishers.note_sender(b"once more")
     assert publishers.ids == {b"once more"}
+
+
+@pytest.mark.parametrize("topic", ["commands/joint_group", "commands/joint_single"])
+def test_a_rival_that_comes_as_another_node_goes_is_seen_at_the_next_look_at_a_leader(
+    graph: Graph, interfaces: DriverInterfaces, topic: str
+) -> None:
+    link = LeaderLink(graph, "left", interfaces)  # type: ignore[arg-type]
+    graph.present[f"/leader_left/{topic}"] = ["gravity_compensation"]
+    assert (link.rivals(), link.has_gravity_node()) == ("", True)
+    graph.present[f"/leader_left/{topic}"] = ["rival"]
+    assert (link.rivals(), link.has_gravity_node()) == ("/rival", False)
+
+
+def test_a_driver_that_was_started_again_is_seen_at_the_next_look_at_a_leader(
+    graph: Graph, interfaces: DriverInterfaces
+) -> None:
+    link = LeaderLink(graph, "left", interfaces)  # type: ignore[arg-type]
+    graph.present["/leader_left/joint_states"] = ["xs_sdk"]
+    assert link.drivers() == {b"xs_sdk"}
+    graph.gids["xs_sdk"] = b"anew"
+    assert link.drivers() == {b"anew"}
 
 
 def test_a_node_whose_name_is_not_known_yet_is_looked_up_until_it_is(publishers: TopicPublishers, graph: Graph) -> None:

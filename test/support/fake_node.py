@@ -190,6 +190,9 @@ class FakeNode:
     def get_name(self) -> str:
         return "fake_node"
 
+    def resolve_topic_name(self, topic: str) -> str:
+        return topic
+
     def count_publishers(self, topic: str) -> int:
         return len(self.present.get(topic, []))
 

@@ -14,7 +14,7 @@ from std_srvs.srv import SetBool
 
 from chunk_ppo_ros.data.topic_names import GROUP_COMMANDS
 from chunk_ppo_ros.nodes.common.interbotix_interfaces import ARM_GROUP, SINGLE_COMMANDS, DriverInterfaces
-from chunk_ppo_ros.nodes.common.peers.foreign_publishers import publishers_of
+from chunk_ppo_ros.nodes.common.peers.topic_publishers import TopicPublishers
 from chunk_ppo_ros.nodes.robot.interbotix.driver_checks import ARM_MODE, DriverRefused
 from chunk_ppo_ros.nodes.robot.interbotix.driver_link import ALL_GROUP
 from chunk_ppo_ros.nodes.robot.interbotix.leaders import GRAVITY_COMPENSATION
@@ -36,7 +36,12 @@ class LeaderLink:
         self.name = f"leader_{side}"
         self._node = node
         self._interfaces = interfaces
-        self._states_topic = topics.LEADER_STATES[side].name
+        # A leader is looked at five times a second, and each look must show who drives and commands it now.
+        self._drivers = TopicPublishers(node, topics.LEADER_STATES[side].name, look_period=0.0)
+        self._commanders = [
+            TopicPublishers(node, f"{self.name}/{commands}", look_period=0.0)
+            for commands in (GROUP_COMMANDS, SINGLE_COMMANDS)
+        ]
         self._commands: Publisher | None = None
         self._heard: Subscription | None = None
         self._num_sent = self._num_heard = 0
@@ -58,18 +63,16 @@ class LeaderLink:
 
     def drivers(self) -> frozenset[bytes]:
         """Returns the ids of all that publish the leader's joint states. A driver that starts again has a new id."""
-        return frozenset(
-            bytes(info.endpoint_gid) for info in self._node.get_publishers_info_by_topic(self._states_topic)
-        )
+        return self._drivers.ids
 
     def has_gravity_node(self) -> bool:
         """Returns whether Interbotix's gravity compensation could command the leader."""
-        return any(name.endswith(f"/{GRAVITY_COMPENSATION}") for name in self._publishers())
+        return any(name.endswith(f"/{GRAVITY_COMPENSATION}") for name in self._nodes())
 
     def rivals(self) -> str:
         """Returns the nodes that command the leader beside this one and gravity compensation, or an empty string."""
         own = self._node.get_fully_qualified_name()
-        return ", ".join(n for n in self._publishers() if n != own and not n.endswith(f"/{GRAVITY_COMPENSATION}"))
+        return ", ".join(n for n in self._nodes() if n != own and not n.endswith(f"/{GRAVITY_COMPENSATION}"))
 
     def check_uncontradicted(self) -> None:
         """Checks that the driver was sent no command but ours since `open`, until `leave`.
@@ -146,13 +149,9 @@ class LeaderLink:
     def _call(self, client: Any, kind: Any, **values: object) -> ServiceCall:
         return ServiceCall(client, kind.Request(**values))
 
-    def _publishers(self) -> list[str]:
-        names = {
-            name
-            for topic in (GROUP_COMMANDS, SINGLE_COMMANDS)
-            for name, _ in publishers_of(self._node, f"{self.name}/{topic}")
-        }
-        return sorted(names)
+    def _nodes(self) -> list[str]:
+        """Returns the nodes that command the leader."""
+        return sorted(frozenset[str]().union(*(publishers.nodes for publishers in self._commanders)))
 
     def _on_command(self, message: Any) -> None:
         self._num_heard += 1
