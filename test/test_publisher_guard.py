@@ -5,8 +5,9 @@ from __future__ import annotations
 import pytest
 
 from chunk_ppo_ros.nodes.common.conditions import Conditions
+from chunk_ppo_ros.nodes.common.peers.listeners import LOOK_PERIOD
 from chunk_ppo_ros.nodes.common.peers.message_origin import MessageOrigin
-from chunk_ppo_ros.nodes.common.peers.publisher_guard import LOOK_PERIOD, PublisherGuard
+from chunk_ppo_ros.nodes.common.peers.publisher_guard import PublisherGuard
 from support.fake_node import FakeNode, SteadyClock
 
 
@@ -111,6 +112,16 @@ def test_a_publisher_whose_node_is_not_known_yet_waits_where_the_topic_has_a_nod
     topic.wait()
     assert not topic.send("_NODE_NAME_UNKNOWN_") and topic.send("reward_node")
     assert topic.conditions.texts == []  # It may be the right one.
+
+
+def test_a_publisher_that_comes_or_goes_is_noticed_at_once(topic: Topic) -> None:
+    topic.show("one")
+    assert topic.send("one")
+    topic.show("one", "reward_node")
+    assert not topic.send("one")  # The topic belongs to the usual node as soon as that is there.
+    topic.show("reward_node")
+    topic.guard.watch()
+    assert topic.conditions.texts == []
 
 
 def test_messages_are_used_where_rclpy_does_not_tell_who_sent_them(topic: Topic) -> None:

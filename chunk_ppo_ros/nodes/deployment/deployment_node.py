@@ -26,7 +26,8 @@ from chunk_ppo_ros.evaluation.deployment.results import DeploymentResult, Rate
 from chunk_ppo_ros.evaluation.deployment.run_file import DeployedRun
 from chunk_ppo_ros.nodes.common import condition_table
 from chunk_ppo_ros.nodes.common.conditions import Conditions
-from chunk_ppo_ros.nodes.common.peers.publisher_guard import LOOK_PERIOD, PublisherGuard
+from chunk_ppo_ros.nodes.common.peers.listeners import LOOK_PERIOD
+from chunk_ppo_ros.nodes.common.peers.publisher_guard import PublisherGuard
 from chunk_ppo_ros.nodes.common.runner import EndOfRun, run_node
 from chunk_ppo_ros.nodes.common.status.diagnostics import PeriodicDiagnostics, Value
 from chunk_ppo_ros.nodes.common.status.ros_time import RosTime

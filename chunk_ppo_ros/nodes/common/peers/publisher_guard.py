@@ -14,8 +14,8 @@ from typing import Any
 from rclpy.node import Node
 
 from chunk_ppo_ros.nodes.common import condition_table
-from chunk_ppo_ros.nodes.common.peers.foreign_publishers import publishers_of
 from chunk_ppo_ros.nodes.common.peers.message_origin import MessageOrigin, WithOrigin
+from chunk_ppo_ros.nodes.common.peers.topic_publishers import TopicPublishers
 from chunk_ppo_ros.nodes.common.subscriptions import ConditionReporter
 from chunk_ppo_ros.nodes.wire import topics
 
@@ -35,8 +35,6 @@ USUAL_NODES = {
 first, as long as it is there. Where one of them has published, nobody takes its place while it is dead."""
 SENT_ONCE = (topics.DISCARDED_EPISODE.name, topics.EPISODE_EVENT.name, topics.EXECUTION_RESULT.name)
 """The names of topics whose messages are not all repeated. They are used where discovery does not know the node yet."""
-LOOK_PERIOD = 1.0
-"""The time for which a look at the publishers of a topic counts, s of the steady clock."""
 
 
 class PublisherGuard:
@@ -54,8 +52,7 @@ class PublisherGuard:
         self._node = node
         self._conditions = conditions
         self._clock = clock
-        self._names: dict[str, dict[bytes, str]] = {}  # by topic, the node of each publisher at the last look
-        self._looked_at: dict[str, float] = {}
+        self._publishers: dict[str, TopicPublishers] = {}  # by topic
         self._owners: dict[tuple[str, str], str] = {}  # by topic and part
         self._usual: dict[str, str] = {}  # by topic, the usual node that was there last
         self._refused: dict[tuple[str, str], tuple[str, str]] = {}  # by topic and node, the owner and the part
@@ -80,7 +77,7 @@ class PublisherGuard:
         def take(message: Any, origin: MessageOrigin) -> None:
             if self.admits(topic, origin, part=part_of(message), unknown=topic in SENT_ONCE):
                 then(message)
-            elif otherwise is not None and (sender := self._look(topic).get(origin.publisher)):
+            elif otherwise is not None and (sender := self._publishers_of(topic).names.get(origin.publisher)):
                 otherwise(message, sender)
 
         return WithOrigin(take)
@@ -96,7 +93,9 @@ class PublisherGuard:
         """
         if not origin.publisher:
             return True
-        names = self._look(topic, origin.publisher)
+        publishers = self._publishers_of(topic)
+        publishers.note_sender(origin.publisher)
+        names = publishers.names
         if unknown and origin.publisher not in names:
             return True
         sender, owner = names.get(origin.publisher, ""), self._owner(topic, part, set(names.values()))
@@ -113,18 +112,14 @@ class PublisherGuard:
     def watch(self) -> None:
         """Clears the condition when the other nodes have left. It must be called about once a second."""
         for topic, sender in list(self._refused):
-            if sender not in self._look(topic).values():
+            if sender not in self._publishers_of(topic).nodes:
                 del self._refused[topic, sender]
         self._report()
 
-    def _look(self, topic: str, publisher: bytes | None = None) -> dict[bytes, str]:
-        """Returns the nodes by publisher, after a new look where the last one is old or did not show a publisher."""
-        now, known = self._clock(), self._names.get(topic)
-        is_new = publisher is not None and known is not None and publisher not in known
-        if known is None or is_new or now - self._looked_at[topic] >= LOOK_PERIOD:
-            known = self._names[topic] = {id: name for name, id in publishers_of(self._node, topic)}
-            self._looked_at[topic] = now
-        return known
+    def _publishers_of(self, topic: str) -> TopicPublishers:
+        if topic not in self._publishers:
+            self._publishers[topic] = TopicPublishers(self._node, topic, clock=self._clock)
+        return self._publishers[topic]
 
     def _owner(self, topic: str, part: str, present: set[str]) -> str:
         """Returns the node that a topic belongs to, or an empty string where it belongs to none."""

@@ -22,7 +22,8 @@ from chunk_ppo_ros.data.store.stored_queue import message_key
 from chunk_ppo_ros.nodes.common import condition_table
 from chunk_ppo_ros.nodes.common.conditions import Conditions
 from chunk_ppo_ros.nodes.common.outbox import Outbox
-from chunk_ppo_ros.nodes.common.peers.publisher_guard import LOOK_PERIOD, PublisherGuard
+from chunk_ppo_ros.nodes.common.peers.listeners import LOOK_PERIOD
+from chunk_ppo_ros.nodes.common.peers.publisher_guard import PublisherGuard
 from chunk_ppo_ros.nodes.wire import topics
 from chunk_ppo_ros.nodes.wire.arrays import time_to_ns
 from chunk_ppo_ros.nodes.wire.message_head import read_head
