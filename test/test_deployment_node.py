@@ -168,8 +168,24 @@ def test_the_run_ends_when_enough_episodes_count(start: Start, tmp_path: Path) -
     end_episode(graph, tmp_path, 1, outcome=EVENT.DISCARDED)
     with pytest.raises(EndOfRun):
         end_episode(graph, tmp_path, 2, outcome=EVENT.TIME_LIMIT)
+    graph.remove(graph.node)
     graph.until(lambda: graph.peer.versions[-1].final)
     assert graph.logged("a: success 50.0%")
+
+
+def test_what_comes_after_the_end_of_the_run_changes_nothing(start: Start, tmp_path: Path) -> None:
+    """An executor may hand over several messages before `run_node` looks whether the run has ended."""
+    graph = start(checkpoints=("a", "b"), num_episodes=1)
+    end_episode(graph, tmp_path, 0)
+    with pytest.raises(EndOfRun):
+        end_episode(graph, tmp_path, 1)
+    (heard,) = [each for each in graph.node.subscriptions if each.topic_name == "/episode_event"]
+    for event in (EVENT.RESET, EVENT.STARTED, EVENT.ENDED):
+        late = EVENT(run_id=graph.peer.versions[-1].run_id, event=event, episode=2, outcome=EVENT.SUCCESS)
+        heard.callback(late, {"source_timestamp": 1})
+    graph.remove(graph.node)
+    graph.until(lambda: graph.peer.versions[-1].final)
+    assert len(lines(tmp_path)) == 2
 
 
 def test_a_complete_run_that_is_started_anew_ends_without_another_episode(start: Start, tmp_path: Path) -> None:

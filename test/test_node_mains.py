@@ -2,14 +2,12 @@
 
 from __future__ import annotations
 
-import inspect
 from types import ModuleType
 from typing import Any
 
 import pytest
 
 from chunk_ppo_ros.nodes.classifier import classifier_node
-from chunk_ppo_ros.nodes.common import executors, runner
 from chunk_ppo_ros.nodes.deployment import deployment_node
 from chunk_ppo_ros.nodes.policy import policy_node
 from chunk_ppo_ros.nodes.recorder import recorder_node
@@ -23,7 +21,7 @@ from chunk_ppo_ros.nodes.trainer import trainer_node
     ("module", "node", "settings"),
     [
         (classifier_node, classifier_node.ClassifierNode, {}),
-        (deployment_node, deployment_node.DeploymentNode, {"make_executor": deployment_node.SingleThreadedExecutor}),
+        (deployment_node, deployment_node.DeploymentNode, {}),
         (policy_node, policy_node.PolicyNode, {}),
         (recorder_node, recorder_node.RecorderNode, {"close_timeout": 3.0}),
         (reward_node, reward_node.RewardNode, {}),
@@ -41,7 +39,3 @@ def test_a_command_runs_its_node(
     monkeypatch.setattr(module, "run_node", lambda factory, args, **given: calls.append((factory, args, given)))
     module.main(["--ros-args"])
     assert calls == [(node, ["--ros-args"], settings)]
-
-
-def test_a_node_that_names_no_executor_gets_the_one_for_many_small_messages() -> None:
-    assert inspect.signature(runner.run_node).parameters["make_executor"].default is executors.make_step_executor

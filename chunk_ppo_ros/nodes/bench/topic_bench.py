@@ -23,7 +23,6 @@ from pathlib import Path
 import numpy as np
 import rclpy
 from chunk_ppo_msgs import msg
-from rclpy.executors import SingleThreadedExecutor
 from rclpy.node import Node
 
 from chunk_ppo_ros.config import PRESETS
@@ -159,8 +158,8 @@ def receiving_process(folder: Path, num_transitions: int) -> Iterator[None]:
 def main(arguments: Sequence[str] | None = None) -> int:
     """Prints the figures as JSON. With `--receive` it is the receiving process instead."""
     given = _parse(arguments)
-    if given.receive:  # The receiver takes the executor of trainer_node.
-        run_node(lambda: Receiver(given.folder, given.num_transitions), [], make_executor=SingleThreadedExecutor)
+    if given.receive:
+        run_node(lambda: Receiver(given.folder, given.num_transitions), [])
     rclpy.init(args=[])
     try:
         with receiving_process(given.folder / "journal", given.num_transitions):

@@ -35,7 +35,9 @@ SPIN_PERIOD = 0.1
 
 
 class EndOfRun(Exception):
-    """Raised in a callback to end the process, as trainer_node does when training is finished.
+    """Ends the process of a node whose run is over, as that of trainer_node when training is finished.
+
+    A node keeps it as its `failure`, or raises it in its constructor.
 
     Args:
         code: the exit code, 0 unless the user must be told something about the result.
@@ -87,7 +89,6 @@ def run_node(
     factory: Callable[[], Node],
     args: Sequence[str] | None = None,
     *,
-    make_executor: Callable[[], Executor] = make_step_executor,
     close_timeout: float = 0.9,
 ) -> NoReturn:
     """Runs one node until it is stopped, and ends the process. The main thread of a process of its own must call it.
@@ -102,7 +103,6 @@ def run_node(
     Args:
         factory: makes the node after ROS is initialized. A ValueError or UserError from it is a configuration error.
         args: the command line without the program's name. The default is sys.argv[1:].
-        make_executor: makes the executor. A node that takes another one than the others says why.
         close_timeout: the seconds after a signal in which the node may end by itself. Work that takes longer, such as a
             compilation, is abandoned with the process.
     """
@@ -113,7 +113,7 @@ def run_node(
         end_with_launch()
         rclpy.init(args=command_line, signal_handler_options=SignalHandlerOptions.NO)
         node = _construct(factory)
-        executor = make_executor()
+        executor = make_step_executor()
         executor.add_node(node)
         _spin(executor, signals, node)
     except EndOfRun as end:

@@ -14,7 +14,6 @@ from typing import NoReturn
 from chunk_ppo_msgs import msg
 from rclpy.clock import Clock, ClockType
 from rclpy.duration import Duration
-from rclpy.executors import SingleThreadedExecutor
 from rclpy.node import Node
 
 from chunk_ppo_ros.core.consumption.number_window import NumberWindow
@@ -46,6 +45,8 @@ class DeploymentNode(Node):
 
     def __init__(self) -> None:
         super().__init__("deployment_node")
+        self.failure: EndOfRun | None = None
+        """The end of the run, after which `run_node` ends the process."""
         config = parameters.declare(self, "env", "run", "deploy", "model")
         if not config.deploy.is_deployment:
             raise SettingError(
@@ -75,7 +76,7 @@ class DeploymentNode(Node):
             subscribe(self, self._conditions, topic, on_message, note_sender=guard.only_from_one)
         self.get_logger().info(f"run {self._run.run_id} in {self._folder}: {self._progress()}")
         if self._plan.is_complete(self._records):  # It was stopped after its last episode, or is asked for again.
-            self._end()
+            raise self._end()
         self._announce(self._next_episode)
 
     @property
@@ -88,7 +89,7 @@ class DeploymentNode(Node):
     def _on_episode_event(self, message: msg.EpisodeEvent) -> None:
         event = msg.EpisodeEvent
         self._time.note(time_to_ns(message.header.stamp))
-        if message.run_id != self._run.run_id:
+        if message.run_id != self._run.run_id or self.failure is not None:  # of another run, or after the end of this
             return
         if message.event == event.ENDED:
             if message.episode >= self._next_episode:
@@ -111,7 +112,7 @@ class DeploymentNode(Node):
         self.get_logger().info(f"episode {record.episode} ended as {record.outcome}: {self._progress()}")
         self._write_result()
         if self._plan.is_complete(self._records):
-            self._end()
+            self.failure = self._end()
 
     def _write_result(self) -> None:
         try:
@@ -205,20 +206,19 @@ class DeploymentNode(Node):
         numbers.note(id)
         self._numbers = numbers
 
-    def _end(self) -> NoReturn:
-        """Tells all that the run has reached its end, prints the result, and ends the process."""
+    def _end(self) -> EndOfRun:
+        """Tells all that the run has reached its end, prints the result, and returns what ends the process."""
         self._versions.publish(
             self._announcement(self._run.checkpoints[0], next_episode=self._next_episode, final=True)
         )
         self.get_logger().info(f"the run has reached its end\n{self._result()}")
         self._versions.wait_for_all_acked(_LAST_WORDS_TIMEOUT)
-        raise EndOfRun
+        return EndOfRun()
 
 
 def main(args: Sequence[str] | None = None) -> NoReturn:
     """Runs the node until it is stopped, and ends the process."""
-    # The end of the run is the exception EndOfRun in a callback, which EventsExecutor would log as a fatal error.
-    run_node(DeploymentNode, args, make_executor=SingleThreadedExecutor)
+    run_node(DeploymentNode, args)
 
 
 if __name__ == "__main__":
