@@ -70,8 +70,10 @@ HISTORY = _profile(64, durability=DurabilityPolicy.TRANSIENT_LOCAL)
 HANDLED = _profile(2048, durability=DurabilityPolicy.TRANSIENT_LOCAL)
 """Publishes and reads what a node has handled. The history is for a recorder that starts later or is started anew,
 because a replay needs each of them. reward_node has ten ticks a second and about five inputs for each chunk, so that at
-three chunks a second the history is that of the last 80 s. In lockstep chunks may be faster, and it is shorter. Messages
-have 150 bytes to 3.3 kB, that of a result of 50 steps, so that the history takes about 4 MB, and at most 8 MB."""
+three chunks a second the history is that of the last 80 s. In lockstep chunks may be faster, and it is shorter.
+
+A message has 150 bytes to 3.3 kB, that of a result of 50 steps, so that the history takes about 4 MB and at most 8 MB.
+"""
 
 LATCHED_SUBSCRIPTION = _profile(16, durability=DurabilityPolicy.TRANSIENT_LOCAL)
 """Reads a state. The history is deeper than the publisher's, so that no quick change is missed."""
