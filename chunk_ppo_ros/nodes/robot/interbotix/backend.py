@@ -18,6 +18,7 @@ from chunk_ppo_ros.nodes.robot.interbotix.findings import advice_of, driver_find
 from chunk_ppo_ros.nodes.robot.interbotix.follower import IDLE_TIME, Follower
 from chunk_ppo_ros.nodes.robot.interbotix.leaders import leader_findings
 from chunk_ppo_ros.nodes.robot.interbotix.motor_settings import MotorWishes
+from chunk_ppo_ros.nodes.robot.interbotix.problem_log import ProblemLog
 from chunk_ppo_ros.nodes.robot.robot_backends import Finding
 from chunk_ppo_ros.robot import aloha, grippers
 from chunk_ppo_ros.robot.features import MotorTemperature, RobotFeatures, interbotix_features
@@ -49,7 +50,7 @@ class InterbotixBackend:
         self._is_paced = False  # whether joint states come only in answer to commands
         self._bad_target = ""
         self._sent_at = 0.0
-        self._logged = ""
+        self._log = ProblemLog(node.get_logger(), began=time.monotonic())
         node.create_timer(STEP_PERIOD, self._step, clock=Clock(clock_type=ClockType.STEADY_TIME))
 
     def problem(self) -> str:
@@ -132,19 +133,15 @@ class InterbotixBackend:
     def _log_change(self) -> None:
         """Logs the problem once when it changes, and how fast the buses are when there is none any more."""
         problem = self.problem()
-        if problem == self._logged:
+        in_trouble = [arm for arm in self._followers.values() if arm.problem]
+        is_first_wait = not self._bad_target and all(arm.is_first_wait for arm in in_trouble)
+        if not self._log.note(problem, is_first_wait=is_first_wait, now=time.monotonic()):
             return
-        if problem:
-            self._node.get_logger().warning(f"the arms are not commanded: {problem}")
-        else:
-            findings = self.diagnose()
-            buses = "; ".join(f"{each.name}: {each.value}" for each in findings if each.name.endswith("bus"))
-            self._node.get_logger().info(
-                f"the arms are prepared; commands go at {self._config.control_rate:g} Hz; {buses}"
-            )
-            if advice := advice_of(findings):
-                self._node.get_logger().warning(advice)
-        self._logged = problem
+        findings = self.diagnose()
+        buses = "; ".join(f"{each.name}: {each.value}" for each in findings if each.name.endswith("bus"))
+        self._node.get_logger().info(f"the arms are prepared; commands go at {self._config.control_rate:g} Hz; {buses}")
+        if advice := advice_of(findings):
+            self._node.get_logger().warning(advice)
 
     def prepare_again(self) -> str:
         """Prepares both arms again, which reboots a gripper that has stopped with an error."""

@@ -39,6 +39,7 @@ class Follower:
         """The smallest change of a gripper's motor that is sent, rad."""
         self._drivers: frozenset[bytes] = frozenset()
         self._is_prepared = False
+        self._was_prepared = False  # whether it was ever prepared, by this driver or one before
         self._is_refused = False  # whether the problem is what the driver was refused for, which stays until it is over
         self._problem = "is not prepared yet"
         self._rivals = ""  # the nodes that command the arm beside this one
@@ -58,6 +59,11 @@ class Follower:
         if self._rivals:
             return f"{self._link.name}: {self._rivals} commands it too; stop that node"
         return ""
+
+    @property
+    def is_first_wait(self) -> bool:
+        """Whether its driver is waited for, or being prepared, for the first time, and nothing is known to be wrong."""
+        return not (self._was_prepared or self._is_refused)
 
     @property
     def state_periods(self) -> list[float]:
@@ -157,7 +163,7 @@ class Follower:
             self._finish("", now)
             if self._is_refused:
                 self._sent_gripper = None  # Whoever has rebooted a gripper with an error has cleared its goal.
-            self._is_prepared, self._is_refused = True, False
+            self._is_prepared, self._was_prepared, self._is_refused = True, True, False
         except DriverRefused as error:
             self._refuse(error, now)
         else:
