@@ -14,6 +14,7 @@ from collections.abc import Callable, Mapping, Sequence
 from chunk_ppo_ros.runtime import interrupts
 from chunk_ppo_ros.runtime.log_file import LogFile
 from chunk_ppo_ros.runtime.restarts.readiness import UpFile
+from chunk_ppo_ros.runtime.shown_lines import shown_line
 
 KEPT_LINES = 50
 """The number of last lines of a process that are kept."""
@@ -22,7 +23,8 @@ KEPT_LINES = 50
 class Child:
     """Runs a process by `supervised.py`, and sends its standard output and error to a log file and to `output`.
 
-    Each line for `output` begins with the name of the process. Progress bars overwrite their line after a carriage
+    Each line for `output` begins with the name of the process, and lacks the time and the name that ROS puts before a
+    line. The log has them. Progress bars overwrite their line after a carriage
     return. The overwritten states go to `progress` only, and the log keeps the last state.
 
     Args:
@@ -115,7 +117,7 @@ class Child:
     def _take_line(self, line: str, log: LogFile) -> None:
         self._tail.append(line)
         error = log.append(line)
-        self._output(f"[{self._name}] {line}")
+        self._output(f"[{self._name}] {shown_line(line, node=self._name)}")
         if error is not None:
             self._output(f"{self._log} misses lines from here on, {self._name} goes on: {error}")
 
