@@ -253,7 +253,7 @@ def test_the_torque_is_switched_off_from_the_sleep_pose_when_it_is_asked_for_twi
     for driver in graph.drivers.values():
         assert not any(driver.motors.torque.values())
         assert driver.motors.positions["shoulder"] == pytest.approx(-1.85005, abs=1e-3)
-    assert "torque_enable interbotix_xs_msgs/srv/TorqueEnable" in graph.call("go_to_start_pose")[1]
+    assert "/torque_enable " in graph.call("go_to_start_pose")[1]
     for driver in graph.drivers.values():
         driver.motors.positions["shoulder"] = driver.motors.goals["shoulder"] = -2.05  # The arms sink.
         driver.motors.torque.update(dict.fromkeys(driver.motors.torque, True))

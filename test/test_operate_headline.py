@@ -21,9 +21,9 @@ RESET: dict[str, Any] = {
     "command": READY["command"],
 }
 GRIPPED, RELEASE = services.LEADERS_GRIPPED.command, services.RELEASE_LEADERS.command
-GO_ON = "ros2 service call /reward_node/pause std_srvs/srv/SetBool '{data: false}'"
+GO_ON = services.PAUSE.command_in("", "{data: false}")
 REPAIR = "a person; repair it and call reset_done"
-RESET_DONE = "ros2 service call /robots/reward_node/reset_done std_srvs/srv/Trigger"
+RESET_DONE = services.RESET_DONE.command_in("/robots")
 
 
 def shown(picture: Picture) -> Headline:

@@ -20,7 +20,7 @@ from rclpy.task import Future
 from std_srvs.srv import Trigger
 
 from chunk_ppo_ros.nodes.reward.reward_node import RewardNode
-from chunk_ppo_ros.nodes.wire import qos
+from chunk_ppo_ros.nodes.wire import qos, services
 from support.service_paths import SERVICE_PATHS
 from support.spinner import Spinner
 
@@ -174,7 +174,7 @@ def test_a_robot_run_says_everywhere_that_it_waits_for_its_start(
     graph.until(lambda: graph.others.states)
     assert graph.others.states[-1].waits_for.startswith("trainer_node to announce the run")
     graph.begin()
-    command = "ros2 service call /reward_node/start_episode std_srvs/srv/Trigger"
+    command = services.START_EPISODE.command
     graph.until(lambda: graph.others.states[-1].command == command)
     graph.spin(2.5)
     said = "waits for an operator to bring robot and scene to the start, and to start the episode"

@@ -13,7 +13,7 @@ from chunk_ppo_msgs import msg
 from std_srvs.srv import SetBool, Trigger
 
 from chunk_ppo_ros.nodes.reward.reward_node import RewardNode
-from chunk_ppo_ros.nodes.wire import qos, topics
+from chunk_ppo_ros.nodes.wire import qos, services, topics
 from chunk_ppo_ros.robot import aloha
 from support.patience import PATIENCE
 from support.robot_rig import PERIOD, Graph, running_graph
@@ -67,7 +67,7 @@ def session(folder: pathlib.Path, **settings: str) -> Iterator[Session]:
 def test_a_scripted_reset_waits_for_the_confirmation_and_moves_slowly(tmp_path: pathlib.Path) -> None:
     with session(tmp_path, robot__confirm_start="true") as run:
         run.until_waits_for("robot_node has started (robot.confirm_start)")
-        assert run.states[-1].command == "ros2 service call /robot_node/confirm_motion std_srvs/srv/Trigger"
+        assert run.states[-1].command == services.CONFIRM_MOTION.command
         assert run.rig.targets == []
         assert run.call("confirm_motion")[0]
         run.until_phase(State.READY)

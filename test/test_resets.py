@@ -17,6 +17,7 @@ import pytest
 from std_srvs.srv import SetBool
 
 from chunk_ppo_ros.core.errors import UserError
+from chunk_ppo_ros.nodes.wire import services
 from chunk_ppo_ros.rewards.episodes import Ending, Event, Phase
 from support.episode_rig import EpisodeRig
 
@@ -60,13 +61,13 @@ def test_a_scripted_reset_is_ready_when_the_arms_are_there(make_rig: RIG) -> Non
 
 def test_a_motion_that_is_refused_is_asked_for_again_every_second_and_names_the_reason(make_rig: RIG) -> None:
     rig = scripted(make_rig)
-    reason = "look at the robot, then call `ros2 service call /robot_node/confirm_motion std_srvs/srv/Trigger`"
+    reason = f"look at the robot, then call `{services.CONFIRM_MOTION.command}`"
     for number in range(1, 4):
         rig.start_pose.answer(False, f"the motion is refused: {reason}")
         rig.tick()
         state = rig.state()
         assert reason in state.waits_for
-        assert state.command == "ros2 service call /robot_node/confirm_motion std_srvs/srv/Trigger"
+        assert state.command == services.CONFIRM_MOTION.command
         assert len(rig.start_pose.requests) == number + 1
     rig.tick(1.0)
     assert rig.state().waits_for == "robot_node to move the arms to the start pose"  # It has not refused again.
@@ -84,7 +85,7 @@ def test_a_motion_that_was_stopped_waits_for_a_person_who_begins_it_anew(make_ri
     assert len(rig.start_pose.requests) == 1
     state = rig.state()
     assert state.waits_for.startswith("a person, because the motion to the start pose ended as CANCELLED: stopped")
-    assert state.command == "ros2 service call /reward_node/reset std_srvs/srv/Trigger"
+    assert state.command == services.RESET.command
     assert (
         "error",
         "the reset of episode 0 has stopped: the motion to the start pose ended as CANCELLED: stopped",
@@ -123,7 +124,7 @@ def test_a_pause_ends_a_reset_and_its_end_begins_the_reset_anew(make_rig: RIG) -
     for _ in range(30):
         rig.tick()
     assert len(rig.start_pose.requests) == 1
-    assert rig.state().command == "ros2 service call /reward_node/pause std_srvs/srv/SetBool '{data: false}'"
+    assert rig.state().command == services.PAUSE.command_in("", "{data: false}")
     rig.call("go on")
     rig.tick()
     assert len(rig.start_pose.requests) == 2
@@ -176,8 +177,8 @@ def test_transitions_that_wait_for_the_trainer_do_not_touch_a_reset(make_rig: RI
 def test_a_teleoperated_reset_hands_back_and_returns_before_it_is_ready(make_rig: RIG) -> None:
     rig = make_rig(reset="teleoperated")
     rig.tick()
-    assert rig.state().command == "ros2 service call /reward_node/reset_done std_srvs/srv/Trigger"
-    gripped = "ros2 service call /robot_node/leaders_gripped std_srvs/srv/Trigger"
+    assert rig.state().command == services.RESET_DONE.command
+    gripped = services.LEADERS_GRIPPED.command
     rig.take_over(True, message=f"grip both leaders, or call {gripped}")
     state = rig.state()
     assert (state.waits_for, state.command) == (
@@ -270,7 +271,7 @@ def test_a_command_that_fails_is_named_with_its_status_and_its_last_line(make_ri
     state = rig.state()
     assert "(the cube is under the table; " in state.waits_for
     assert "reset_command_stderr.log has the rest)" in state.waits_for
-    assert state.command == "ros2 service call /reward_node/reset std_srvs/srv/Trigger"
+    assert state.command == services.RESET.command
     assert rig.start_pose.requests == []
     assert rig.call("reset_done") == (True, "episode 0 is ready")  # A person has put the cube back.
 

@@ -12,6 +12,7 @@ from rclpy.publisher import Publisher
 from std_msgs.msg import Bool
 from std_srvs.srv import Trigger
 
+from chunk_ppo_ros.config.flags.service_calls import lifecycle_change
 from chunk_ppo_ros.nodes.wire import qos, topics
 from chunk_ppo_ros.robot import aloha
 from support.lifecycle_operator import LifecycleOperator
@@ -109,7 +110,7 @@ def test_a_running_chunk_is_cancelled_with_what_was_done_and_the_episode_goes_on
     led.stop()
     result = led.graph.result()
     assert (result.status, result.num_steps > 8) == (ExecutionResult.CANCELLED, True)
-    assert result.message.startswith("robot_node is not active; call `ros2 lifecycle set /robot_node activate`")
+    assert result.message.startswith(f"robot_node is not active; call `{lifecycle_change('/robot_node', 'activate')}`")
     sent = len(led.rig.targets)
     led.play(16, 0.004)
     assert led.graph.result().status == ExecutionResult.REFUSED

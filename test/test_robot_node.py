@@ -24,6 +24,7 @@ from std_msgs.msg import Bool
 from std_srvs.srv import SetBool, Trigger
 from trajectory_msgs.msg import JointTrajectory
 
+from chunk_ppo_ros.config.flags.service_calls import lifecycle_change
 from chunk_ppo_ros.core.types import DEFAULT_SENDER
 from chunk_ppo_ros.nodes.wire import qos
 from chunk_ppo_ros.nodes.wire.arrays import header_of, time_to_ns
@@ -701,7 +702,7 @@ def test_robot_node_moves_the_robot_only_while_it_is_active() -> None:
         graph.rig.send(ramp(16, 0.01))
         refused = graph.result()
         assert (refused.status, graph.rig.targets) == (ExecutionResult.REFUSED, [])
-        assert "robot_node is not active; call `ros2 lifecycle set /robot_node activate`" in refused.message
+        assert f"robot_node is not active; call `{lifecycle_change('/robot_node', 'activate')}`" in refused.message
         assert graph.robot.trigger_configure() == graph.robot.trigger_activate() == TransitionCallbackReturn.SUCCESS
         graph.rig.send(ramp(HORIZON, 0.002))
         graph.until(lambda: len(graph.rig.targets) > 5)

@@ -12,6 +12,7 @@ from diagnostic_msgs.msg import DiagnosticStatus
 
 from chunk_ppo_ros.config import DeployConfig, EnvConfig
 from chunk_ppo_ros.nodes.reward.operator_commands import OperatorCommands, command_in
+from chunk_ppo_ros.nodes.wire import services
 from chunk_ppo_ros.rewards.episodes import Ending
 from support.episode_rig import EpisodeRig
 from support.executions import execution
@@ -19,9 +20,8 @@ from support.fake_node import FakeNode
 
 RIG = Callable[..., EpisodeRig]
 State = msg.EpisodeState
-CALL = "ros2 service call /reward_node"
-START = f"{CALL}/start_episode std_srvs/srv/Trigger"
-HAND_BACK = "ros2 service call /robot_node/takeover std_srvs/srv/SetBool '{data: false}'"
+START = services.START_EPISODE.command
+HAND_BACK = services.TAKEOVER.command_in("", "{data: false}")
 
 
 @pytest.fixture
@@ -60,7 +60,7 @@ def test_an_operator_is_waited_for_with_the_command(make_rig: RIG) -> None:
     rig.call("reset_done")
     assert waits(rig) == ("the start of episode 0, which is ready", START)
     rig.call("pause")
-    go_on = f"{CALL}/pause std_srvs/srv/SetBool '{{data: false}}'"
+    go_on = services.PAUSE.command_in("", "{data: false}")
     assert waits(rig) == ("the end of the pause (by the operator)", go_on)
 
 
@@ -172,7 +172,7 @@ def test_commands_have_the_namespace_of_the_node() -> None:
     assert OperatorCommands.of(node).start_episode == START  # type: ignore[arg-type]
     node.get_namespace = lambda: "/lab"  # type: ignore[method-assign]
     commands = OperatorCommands.of(node)  # type: ignore[arg-type]
-    assert commands.reset == "ros2 service call /lab/reward_node/reset std_srvs/srv/Trigger"
+    assert commands.reset == services.RESET.command_in("/lab")
     assert commands.hand_back == HAND_BACK.replace("/robot_node", "/lab/robot_node")
 
 

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import dataclasses
 
+from chunk_ppo_ros.config.flags.service_calls import service_call
+
 
 @dataclasses.dataclass(frozen=True)
 class RobotCalls:
@@ -36,7 +38,7 @@ class RobotCalls:
         return f"look at the robot, then call `{self.confirm_motion}` or start an episode"
 
     def _trigger(self, name: str) -> str:
-        return f"ros2 service call {self.namespace.rstrip('/')}/robot_node/{name} std_srvs/srv/Trigger"
+        return service_call(f"{self.namespace.rstrip('/')}/robot_node/{name}", "std_srvs/srv/Trigger")
 
 
 WITHOUT_NAMESPACE = RobotCalls()

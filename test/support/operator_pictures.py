@@ -24,6 +24,7 @@ from chunk_ppo_ros.nodes.operate.picture import (
     Status,
 )
 from chunk_ppo_ros.nodes.operate.session import Session
+from chunk_ppo_ros.nodes.wire import services
 from chunk_ppo_ros.rewards.bookkeeping.episode_counts import PromptCounts
 from chunk_ppo_ros.rewards.bookkeeping.run_times import Times
 from chunk_ppo_ros.robot.leaders.handover import Leaders
@@ -93,7 +94,7 @@ def in_episode(**changes: Any) -> Picture:
 READY = {
     "phase": Phase.READY,
     "waits_for": "the start of the episode; the robot moves from then on",
-    "command": "ros2 service call /reward_node/start_episode std_srvs/srv/Trigger",
+    "command": services.START_EPISODE.command,
 }
 """The fields of an episode that waits for its start."""
 

@@ -3,13 +3,11 @@
 from __future__ import annotations
 
 import dataclasses
-import re
 
 from rclpy.node import Node
 
+from chunk_ppo_ros.config.flags.service_calls import SERVICE_CALL
 from chunk_ppo_ros.nodes.wire import services
-
-_CALL = re.compile(r"ros2 service call /\S+ [\w/]+(?: '\{.*?\}')?")
 
 
 @dataclasses.dataclass(frozen=True)
@@ -37,5 +35,5 @@ class OperatorCommands:
 
 def command_in(reason: str) -> str:
     """Returns the command line of a service call that a reason names, or an empty string."""
-    found = _CALL.search(reason)
+    found = SERVICE_CALL.search(reason)
     return "" if found is None else found.group()

@@ -5,6 +5,7 @@ from __future__ import annotations
 from rclpy.lifecycle import LifecycleNode, LifecycleState, TransitionCallbackReturn
 from std_msgs.msg import Bool
 
+from chunk_ppo_ros.config.flags.service_calls import lifecycle_change
 from chunk_ppo_ros.nodes.wire import topics
 
 
@@ -30,10 +31,10 @@ class MotionLifecycle(LifecycleNode):
         """The reason why the node must not move the robot, or an empty string while it is active."""
         if self._may_move:
             return ""
-        call = f"ros2 lifecycle set {self.get_fully_qualified_name()}"
+        name = self.get_fully_qualified_name()
         return (
-            f"{self.get_name()} is not active; call `{call} activate`, and before it `{call} configure` where it is "
-            "unconfigured"
+            f"{self.get_name()} is not active; call `{lifecycle_change(name, 'activate')}`, and before it "
+            f"`{lifecycle_change(name, 'configure')}` where it is unconfigured"
         )
 
     def start(self, *, autostart: bool) -> None:

@@ -12,6 +12,8 @@ from chunk_ppo_msgs.srv import EndEpisode, MoveArms
 from rclpy.node import Node
 from std_srvs.srv import SetBool, Trigger
 
+from chunk_ppo_ros.config.flags.service_calls import service_call
+
 
 @dataclasses.dataclass(frozen=True)
 class Service:
@@ -33,6 +35,12 @@ class Service:
         return f"{self.node}/{self.name}"
 
     @property
+    def type_name(self) -> str:
+        """The name of the type, such as std_srvs/srv/Trigger."""
+        package, kind, *_ = self.service_type.__module__.split(".")
+        return f"{package}/{kind}/{self.service_type.__name__}"
+
+    @property
     def command(self) -> str:
         """The start of the command that calls the service where nodes have no namespace; see `command_in`."""
         return self.command_in("")
@@ -44,10 +52,7 @@ class Service:
             namespace: the namespace of its node; empty or "/" without one.
             request: the request, where it has fields.
         """
-        package, kind, *_ = self.service_type.__module__.split(".")
-        service_type = f"{package}/{kind}/{self.service_type.__name__}"
-        name = f"{namespace.rstrip('/')}/{self.path}"
-        return f"ros2 service call {name} {service_type}" + (f" '{request}'" if request else "")
+        return service_call(f"{namespace.rstrip('/')}/{self.path}", self.type_name, request)
 
     def create_client(self, node: Node) -> Any:
         """Returns a client of this service for another node."""

@@ -57,7 +57,7 @@ def fault_of_names(words: Sequence[str]) -> str:
     rest = [word for word in words[1:] if word != "--once"]
     if words and words[0] == "call":
         found = [service for service in services.OPERATOR_SERVICES if service.path == rest[0].strip("/")]
-        return _fault_of_call([rest[0], found[0].command.split()[-1], *rest[1:]]) if found else _fault_of_call(rest)
+        return _fault_of_call([rest[0], found[0].type_name, *rest[1:]]) if found else _fault_of_call(rest)
     named = words and words[0] == "topic" and rest[0] != "list"
     return _fault_of_topic(rest[1:]) if named else ""
 
@@ -67,8 +67,8 @@ def _fault_of_call(rest: Sequence[str]) -> str:
     service = by_path.get(rest[0].strip("/"))
     if service is None:
         return f"there is no service {rest[0]}"
-    if service.command.split()[-1] != rest[1]:
-        return f"{rest[0]} has the type {service.command.split()[-1]}, not {rest[1]}"
+    if service.type_name != rest[1]:
+        return f"{rest[0]} has the type {service.type_name}, not {rest[1]}"
     request: Any = service.service_type
     return _fault_of_fields(request.Request(), rest[2]) if len(rest) > _PUBLISHED_ONCE else ""
 

@@ -41,10 +41,7 @@ def page() -> str:
         f"Publishers: {_profile(wire.qos.IMAGE_PUBLISHER)}. "
         f"Readers: {_profile(wire.qos.SENSOR)}, or reliable in lockstep.\n\n"
     )
-    rows = [
-        f"| `{service.path}` | {_type_link(f'{service.command.split()[-1]}')} |\n"
-        for service in services.OPERATOR_SERVICES
-    ]
+    rows = [f"| `{service.path}` | {_type_link(service.type_name)} |\n" for service in services.OPERATOR_SERVICES]
     return _TOPICS + entries + cameras + _SERVICES + "".join(rows)
 
 

@@ -4,11 +4,12 @@ from __future__ import annotations
 
 import re
 
+from chunk_ppo_ros.config.flags.service_calls import SERVICE_CALL
 from chunk_ppo_ros.nodes.operate.actions.keys import shown_key
 from chunk_ppo_ros.nodes.operate.actions.table import ACTIONS, Action
 from chunk_ppo_ros.nodes.wire.services import Service
 
-_COMMAND_LINE = re.compile(r"(?:call )?ros2 service call /\S+ [\w/]+(?: (?:'\{.*?\}'|\"\{.*?\}\"))?")
+_COMMAND_LINE = re.compile(f"(?:call )?{SERVICE_CALL.pattern}")
 
 
 def action_of_command(text: str) -> Action | None:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 
+from chunk_ppo_ros.config.flags.service_calls import service_call
 from chunk_ppo_ros.nodes.common.interbotix_interfaces import GRIPPER_MODE
 from chunk_ppo_ros.robot import aloha
 
@@ -126,7 +127,5 @@ def limp_motors(torques: Mapping[str, int]) -> str:
 def torque_on(driver: str) -> str:
     """Returns how the torque of an arm is switched on again, for people. `driver` is the full name of its driver."""
     request = "{cmd_type: group, name: all, enable: true}"
-    return (
-        f"support the arm and switch it on by `ros2 service call {driver}/torque_enable "
-        f"interbotix_xs_msgs/srv/TorqueEnable '{request}'`"
-    )
+    call = service_call(f"{driver}/torque_enable", "interbotix_xs_msgs/srv/TorqueEnable", request)
+    return f"support the arm and switch it on by `{call}`"
