@@ -15,7 +15,7 @@ from chunk_ppo_ros.core.progress import Counters
 from chunk_ppo_ros.reporting import wandb_sink
 from chunk_ppo_ros.reporting.metric_table import METRICS, Kind
 from chunk_ppo_ros.reporting.metrics_file import HISTOGRAMS_NAME, MetricsFile
-from chunk_ppo_ros.reporting.software import software
+from chunk_ppo_ros.reporting.software import needed_variables, software
 from chunk_ppo_ros.reporting.tensorboard.sink import TensorboardSink
 
 
@@ -75,6 +75,7 @@ class MetricsLog:
         file = MetricsFile(run_dir)
         settings = config_lib.to_dict(config)
         begun = {"start": start, "is_fallback": is_fallback, "form": form, "software": software()}
+        begun["variables"] = needed_variables(config)
         file.append({"kind": "run", "run_id": run_id, "time": time.time(), "config": settings, **begun})
         sinks: list[Sink] = []
         if config.run.wandb and (wandb := wandb_sink.start(run_dir, run_id=run_id, config=settings)) is not None:

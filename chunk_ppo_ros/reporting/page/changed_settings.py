@@ -48,20 +48,29 @@ def present(settings: Mapping[str, Any]) -> Mapping[str, Any]:
         return settings  # The page then shows the old names.
 
 
-def command_line(form: str, settings: Mapping[str, Any], *, resume: bool) -> str:
-    """Returns the command that starts a run with these settings.
+def command_line(
+    form: str, settings: Mapping[str, Any], *, resume: bool, variables: Mapping[str, str] | None = None
+) -> str:
+    """Returns the command that starts a run with these settings, for a terminal in which no variable is set for it.
 
     Args:
         form: the sub-command, "train" or "graph".
         settings: the settings by section.
         resume: whether the command goes on with the run instead of making it again.
+        variables: the variables of the environment that the run needs, as `software.needed_variables` returns them.
     """
     preset, changes = changes_from_preset(settings)
-    words = ["chunk_ppo", form, "--config", preset]
+    set_first = [_assignment(name, value) for name, value in (variables or {}).items()]
+    words = [*set_first, "chunk_ppo", form, "--config", preset]
     for key, (value, _) in changes.items():
         if key != "run.resume":
             words += _flag(key.partition(".")[2], value)
     return " ".join([*words, *(["--resume"] if resume else [])])
+
+
+def _assignment(name: str, value: str) -> str:
+    """Returns the setting of a variable before a command. What PYTHONPATH has in the terminal is kept behind it."""
+    return f"{name}={shlex.quote(value)}" + (':"$PYTHONPATH"' if name == "PYTHONPATH" else "")
 
 
 def _flag(name: str, value: Any) -> list[str]:

@@ -89,8 +89,9 @@ def _commands(run: RunData) -> Html:
     form = run.start.get("form")
     if form not in ("train", "graph"):
         return tag("p", "The record of this run does not say by which command it was started.", class_="soft")
-    go_on = command_line(form, run.config, resume=True)
-    again = command_line(form, run.config, resume=False)
+    variables = run.start.get("variables", {})  # Earlier versions did not record them.
+    go_on = command_line(form, run.config, resume=True, variables=variables)
+    again = command_line(form, run.config, resume=False, variables=variables)
     complete = "This run is complete. To go on with it, raise --total_timesteps in this command:"
     where = tag("p", "Both commands are meant for the folder in which the run was started.", class_="note")
     return joined(
