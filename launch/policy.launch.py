@@ -22,6 +22,7 @@ from chunk_ppo_ros.nodes.launching.graph_actions import describe_launch
 ARGUMENTS = (
     Argument("checkpoint", "", "the checkpoint: a step_<N> folder, or an openpi checkpoint with tokenizers"),
     Argument("config", "", "parameter file that describes the robot; empty is a simulation as in training"),
+    Argument("params_file", "", "another name of config"),
     Argument("simulator", "", "simulator, none for a real robot", ("", *choices(EnvConfig, "simulator"))),
     Argument("sim", "", "another name of simulator"),
     Argument("task", "", "task; empty is that of the checkpoint"),
@@ -30,8 +31,8 @@ ARGUMENTS = (
     Argument("temperature", "", "temperature of sampled tokens; empty is that of the checkpoint"),
     Argument("episodes", "", "episodes that count, after which the run ends; empty goes on until it is stopped"),
 )
-ALIASES = {"sim": "simulator"}
-"""The setting that an argument with another name sets."""
+ALIASES = {"sim": "simulator", "params_file": "config"}
+"""The argument that has another name too, by that name."""
 
 
 def generate_launch_description() -> LaunchDescription:
@@ -46,6 +47,6 @@ def configure(given: Given) -> TrainConfig:
         SettingError, CheckpointError: when a value is wrong, or the checkpoint cannot be used.
     """
     present = given.under_present_names(ALIASES)
-    others = {"--params_file": given("config"), "--episodes": given("episodes")}
+    others = {"--params_file": present("config"), "--episodes": given("episodes")}
     values = [text for flag, value in others.items() if value for text in (flag, value)]
     return config_from_arguments([given("checkpoint"), *values, *present.flags()])

@@ -22,16 +22,16 @@ from chunk_ppo_ros.nodes.launching.arguments import Argument, Given, SettingsPar
 from chunk_ppo_ros.nodes.launching.graph_actions import describe_launch
 
 FROM_FILE = "the parameter file's"
-ALIASES = {"sim": "simulator", "checkpoint": "pretrained_checkpoint_path"}
-"""The setting that an argument with another name sets."""
+ALIASES = {"sim": "simulator", "checkpoint": "pretrained_checkpoint_path", "params_file": "config"}
+"""The argument that has another name too, by that name."""
 
 
 def generate_launch_description() -> LaunchDescription:
     """Returns the launch description."""
-    share = pathlib.Path(get_package_share_directory("chunk_ppo_ros"))
     sims = ("", *choices(EnvConfig, "simulator"))
     arguments = [
-        Argument("config", str(share / "config" / "training.yaml"), "parameter file of all nodes, see config/"),
+        Argument("config", "", "parameter file of all nodes, see config/; empty is config/training.yaml"),
+        Argument("params_file", "", "another name of config"),
         Argument("simulator", "", f"simulator, none for a real robot; empty is {FROM_FILE}", sims),
         Argument("sim", "", "another name of simulator"),
         Argument("task", "", f"task, of this package or of another one; empty is {FROM_FILE}"),
@@ -51,7 +51,9 @@ def configure(given: Given) -> TrainConfig:
     Raises:
         CheckpointError, SettingError, ValueError: when a value is wrong, or the checkpoint cannot be used.
     """
-    file, arguments = given("config"), given.under_present_names(ALIASES).flags()
+    present = given.under_present_names(ALIASES)
+    share = pathlib.Path(get_package_share_directory("chunk_ppo_ros"))
+    file, arguments = present("config") or str(share / "config" / "training.yaml"), present.flags()
     parser = SettingsParser("training.launch.py")
     parsed = parser.parse_args([*arguments, *(["--model", given("model")] if given("model") else [])])
     config = flags.config_from_flags(parsed, base=load_config_file(file))

@@ -31,6 +31,7 @@ from support.launch_stubs import (
     stubbed_launch,
 )
 
+ROOT = pathlib.Path(__file__).resolve().parent.parent
 ROBOT_NODE = NodeDescription(name="robot_node", module="robot_node", use_sim_time=False, environment={"OMP": "1"})
 TRAINER_NODE = dataclasses.replace(ROBOT_NODE, name="trainer_node", respawn_parameters={"run.resume": True})
 VIEW_NODE = dataclasses.replace(ROBOT_NODE, name="view_node", is_needed=False)
@@ -203,6 +204,24 @@ def test_every_setting_is_an_argument_of_a_training(
 
 
 @pytest.mark.parametrize(
+    ("given", "file"),
+    [
+        ({"config": "a.yaml"}, "a.yaml"),
+        ({"params_file": "b.yaml", "config": ""}, "b.yaml"),
+        ({}, str(ROOT / "config" / "training.yaml")),
+    ],
+)
+def test_the_parameter_file_of_a_training_has_two_names(
+    actions: Any, monkeypatch: pytest.MonkeyPatch, given: dict[str, str], file: str
+) -> None:
+    launch_file, read = training(monkeypatch), []
+    monkeypatch.setattr(launch_file, "get_package_share_directory", lambda name: str(ROOT))
+    monkeypatch.setattr(launch_file, "load_config_file", lambda path: read.append(path) or TrainConfig())
+    launch_file.configure(Given(given))
+    assert read == [file]
+
+
+@pytest.mark.parametrize(
     ("given", "text"),
     [
         ({"wandb": "maybe"}, "wandb must be true or false, got maybe"),
@@ -210,6 +229,7 @@ def test_every_setting_is_an_argument_of_a_training(
         ({"gamma": "3"}, "gamma must be within 0.0..1.0, got 3.0"),
         ({"gamma": "much"}, "--gamma must be a number, got 'much'"),
         ({"sim": "mujoco", "simulator": "kinematic"}, "sim and simulator are two names of one argument"),
+        ({"config": "a.yaml", "params_file": "b.yaml"}, "params_file and config are two names of one argument"),
         ({"namespace": "1st cell"}, "namespace must be made of letters"),
     ],
 )
@@ -263,8 +283,11 @@ def test_namespace_and_log_level_reach_every_node(actions: Any, tmp_path: pathli
 @pytest.mark.parametrize(
     ("file", "names"),
     [
-        ("training.launch.py", {"config", "sim", "simulator", "task", "model", "exp_name", "checkpoint"}),
-        ("policy.launch.py", {"checkpoint", "config", "sim", "exp_name", "decoding", "episodes"}),
+        (
+            "training.launch.py",
+            {"config", "params_file", "sim", "simulator", "task", "model", "exp_name", "checkpoint"},
+        ),
+        ("policy.launch.py", {"checkpoint", "config", "params_file", "sim", "exp_name", "decoding", "episodes"}),
     ],
 )
 def test_every_argument_is_declared_and_described(actions: Any, file: str, names: set[str]) -> None:
@@ -281,8 +304,10 @@ def test_the_arguments_of_the_policy_are_the_flags_of_deploy(actions: Any, monke
     seen: list[list[str]] = []
     monkeypatch.setattr(launch_file, "config_from_arguments", lambda arguments: seen.append(arguments) or TrainConfig())
     given = {"checkpoint": "step_3", "resume": "true", "decoding": "sample", "sim": "none", "task": ""}
-    launch_file.configure(Given({**given, "config": "a.yaml", "episodes": "24", "temperature": "0.5"}))
-    (flags,) = seen
+    for name in ("config", "params_file"):
+        launch_file.configure(Given({**given, name: "a.yaml", "episodes": "24", "temperature": "0.5"}))
+    flags, same = seen
+    assert flags == same
     assert flags[:5] == ["step_3", "--params_file", "a.yaml", "--episodes", "24"]
     parser = setup.DeployParser(prog="deploy")
     parsed = parser.parse_args(flags)

@@ -159,6 +159,8 @@ def test_a_bad_parameter_file_is_refused_by_name(tmp_path: pathlib.Path, text: s
 def test_a_missing_parameter_file_is_refused(tmp_path: pathlib.Path) -> None:
     with pytest.raises(ValueError, match="must exist"):
         parameters.load_config_file(tmp_path / "none.yaml")
+    with pytest.raises(ValueError, match=r"must exist, got demo; `chunk_ppo graph --config demo` starts the preset"):
+        parameters.load_config_file("demo")
 
 
 def write_settings(path: pathlib.Path, **sections: object) -> pathlib.Path:

@@ -16,6 +16,7 @@ import yaml
 
 from chunk_ppo_ros import config as config_lib
 from chunk_ppo_ros.config import TrainConfig
+from chunk_ppo_ros.config.flags.program import command_line
 from chunk_ppo_ros.config.renamed import RENAMED, carry_over, notice
 
 ROS_PARAMETERS = ("use_sim_time", "start_type_description_service")
@@ -87,7 +88,9 @@ def load_config_file(
     """
     path = pathlib.Path(path)
     if not path.is_file():
-        raise ValueError(f"configuration file must exist, got {path}; see config/ for examples")
+        preset = command_line("graph", "--config", str(path))
+        advice = f"`{preset}` starts the preset" if str(path) in config_lib.PRESETS else "see config/ for examples"
+        raise ValueError(f"configuration file must exist, got {path}; {advice}")
     try:
         content = yaml.safe_load(path.read_text(encoding="utf-8"))
         values, old = carry_over(nest(flatten(_parameters(content))), dtype=(base or TrainConfig()).model.dtype)
