@@ -12,7 +12,7 @@ ROOT = Path(__file__).resolve().parent.parent
 sys.path.insert(0, str(ROOT / "tools"))
 
 from documentation.commands import session  # noqa: E402
-from documentation.commands.blocks import Command, commands, documents, inline_commands  # noqa: E402
+from documentation.commands.blocks import Command, commands, documents, inline_commands, unmarked_blocks  # noqa: E402
 from documentation.commands.checks import fault  # noqa: E402
 from documentation.commands.runs import RUNS, Run, as_documented  # noqa: E402
 
@@ -106,13 +106,47 @@ def test_commands_are_found_in_fences_and_indented_blocks(tmp_path: Path) -> Non
     ]
 
 
+def test_each_line_of_a_block_of_bash_is_a_command_but_comments_and_what_a_command_is_given(tmp_path: Path) -> None:
+    path = tmp_path / "page.md"
+    path.write_text(
+        "```bash\n# Why.\nunheard_of --flag\n\nenv/bin/pip install x  # a comment\n"
+        "cat > a.py <<'END'\nmake = 1\n\nEND\n"
+        'echo "a\n  b" \\\n  c\n```\n\n```text\nmake a\nunheard of\n```\n'
+    )
+    assert list(commands(path, tmp_path)) == [
+        Command("unheard_of --flag", "page.md", 3),
+        Command("env/bin/pip install x", "page.md", 5),
+        Command("cat > a.py <<'END'", "page.md", 6),
+        Command('echo "a b" c', "page.md", 10),
+        Command("make a", "page.md", 16),
+    ]
+
+
+def test_a_block_with_commands_says_whether_each_of_its_lines_is_one(tmp_path: Path) -> None:
+    path = tmp_path / "page.md"
+    path.write_text(
+        "```bash\nmake a\n```\n\n```\nA drawing\n```\n\n```\nmake a\nunheard of\n```\n\n```text\nmake a\n```\n"
+    )
+    assert list(unmarked_blocks(path)) == [9]
+    pages = [path for path in documents(ROOT) if path.suffix == ".md"]
+    found = {str(path.relative_to(ROOT)): list(unmarked_blocks(path)) for path in pages}
+    assert {name: lines for name, lines in found.items() if lines} == {}, "mark these blocks as bash, or as text"
+
+
+def test_the_pages_of_results_are_read() -> None:
+    assert "docs/results/baselines.md" in {command.document for command in ALL}
+
+
 def test_commands_are_found_between_backquotes_and_in_the_docstrings_of_programs(tmp_path: Path) -> None:
     page, program = tmp_path / "page.md", tmp_path / "program.py"
-    page.write_text("Say `make x` or `ros2 topic echo\n/a`, not `ros2 bag` or `make ...`.\n\n```\n`make y`\n```\n")
+    page.write_text(
+        "Say `make x` or `ros2 topic echo\n/a`, not `ros2 bag` or `make ...`; `wandb sync`.\n\n```\n`make y`\n```\n"
+    )
     program.write_text('"""Does it.\n\n    make z\n\nEnd.\n"""\nx = "`make w`"\n')
     assert list(inline_commands(page, tmp_path)) == [
         Command("make x", "page.md", 1),
         Command("ros2 topic echo /a", "page.md", 1),
+        Command("wandb sync", "page.md", 2),
     ]
     assert list(commands(program, tmp_path)) == [Command("make z", "program.py", 3)]
 

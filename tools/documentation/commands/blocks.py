@@ -6,7 +6,7 @@ import ast
 import dataclasses
 import pathlib
 import re
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 
 PROGRAMS = (
     "chunk_ppo",
@@ -14,6 +14,8 @@ PROGRAMS = (
     ".venv/bin/python",
     ".venv/bin/pre-commit",
     "python",
+    "python3",
+    "pip",
     "make",
     "ros2",
     "git",
@@ -24,18 +26,25 @@ PROGRAMS = (
     "docker",
     "rosdep",
     "rqt",
+    "rviz2",
+    "tensorboard",
+    "wandb",
     "sudo",
     "chronyc",
+    "eval",
 )
-"""What the first word of a command may be. Other lines of a block are what a command prints, or another language."""
+"""The first words of the commands outside of blocks of `bash`. In these blocks each line is a command."""
 _VARIABLE = re.compile(r"[A-Z][A-Z0-9_]*=\S*")
 _FENCED = re.compile(
     r"^(?P<indent> *)```(?P<language>\w*)[^\n]*\n(?P<body>.*?)^(?P=indent)```", re.MULTILINE | re.DOTALL
 )
-_SHELL = ("", "bash", "sh", "console", "text")
-_INLINE = re.compile(r"`(?P<text>(?:chunk_ppo|make|ros2|python)\s[^`]*)`")
-_FEWEST_WORDS = {"chunk_ppo": 3, "ros2": 4, "make": 2, "python": 2}
-"""How many words a command has at least. Fewer words between backquotes name it, and do not show how to call it."""
+_SHELL = ("bash", "sh")
+_PLAIN = ("", "console", "text")
+"""The languages of blocks in which only lines that begin with a program are commands."""
+_HERE = re.compile(r"<<-?\s*(?P<quote>['\"]?)(?P<end>\w+)(?P=quote)")
+_INLINE = re.compile(rf"`(?P<text>(?:{'|'.join(map(re.escape, PROGRAMS))})\s[^`]*)`")
+_FEWEST_WORDS = {"chunk_ppo": 3, "ros2": 4}
+"""How many words a command has at least, where two are too few. Fewer words between backquotes only name it."""
 
 
 @dataclasses.dataclass(frozen=True, order=True)
@@ -55,17 +64,30 @@ class Command:
 
 def documents(root: pathlib.Path) -> list[pathlib.Path]:
     """Returns the documents of a checkout whose commands are checked. Of an example its docstring is the document."""
-    return [*sorted(root.glob("*.md")), *sorted(root.glob("docs/*.md")), *sorted(root.glob("examples/*.py"))]
+    patterns = ("*.md", "docs/*.md", "docs/results/*.md", "examples/*.py")
+    return [path for pattern in patterns for path in sorted(root.glob(pattern))]
 
 
 def commands(path: pathlib.Path, root: pathlib.Path) -> Iterator[Command]:
     """Yields the commands in the code blocks of a document, in their order."""
     text = _text(path)
-    for start, body in sorted([*_fenced(text), *_indented(text)]):
+    for start, body, every_line in sorted([*_fenced(text), *_indented(text)]):
         first = text.count("\n", 0, start) + 1
-        for number, line in _whole_lines(body.splitlines()):
-            if is_command(line):
+        found = is_line_of_shell if every_line else is_command
+        for number, line in _whole_lines(_without_heredocs(body.splitlines()), found):
+            if found(line):
                 yield Command(without_comment(line), str(path.relative_to(root)), first + number)
+
+
+def unmarked_blocks(path: pathlib.Path) -> Iterator[int]:
+    """Yields the lines on which blocks with commands begin that have no mark, so that commands in them may escape.
+
+    The mark `bash` says that each line is a command, and `text` that there are also lines that commands print.
+    """
+    text = _text(path)
+    for match in _FENCED.finditer(text):
+        if not match["language"] and any(map(is_command, match["body"].splitlines())):
+            yield text.count("\n", 0, match.start()) + 1
 
 
 def inline_commands(path: pathlib.Path, root: pathlib.Path) -> Iterator[Command]:
@@ -76,7 +98,7 @@ def inline_commands(path: pathlib.Path, root: pathlib.Path) -> Iterator[Command]
     text = _without_code(_text(path))
     for match in _INLINE.finditer(text):
         words = match["text"].split()
-        if len(words) >= _FEWEST_WORDS[words[0]] and not words[-1].endswith("..."):
+        if len(words) >= _FEWEST_WORDS.get(words[0], 2) and not words[-1].endswith("..."):
             yield Command(" ".join(words), str(path.relative_to(root)), text.count("\n", 0, match.start()) + 1)
 
 
@@ -94,27 +116,45 @@ def _without_code(text: str) -> str:
     return _FENCED.sub(lambda match: re.sub(r"\S", " ", match[0]), text)
 
 
-def _fenced(text: str) -> Iterator[tuple[int, str]]:
+def _fenced(text: str) -> Iterator[tuple[int, str, bool]]:
+    """Yields the places and texts of the blocks that may have commands, and whether each line of them is one."""
     for match in _FENCED.finditer(text):
-        if match["language"] in _SHELL:
-            yield match.start("body"), match["body"]
+        if match["language"] in (*_SHELL, *_PLAIN):
+            yield match.start("body"), match["body"], match["language"] in _SHELL
 
 
-def _indented(text: str) -> Iterator[tuple[int, str]]:
+def _indented(text: str) -> Iterator[tuple[int, str, bool]]:
     """Yields the commands that are code because they are indented, outside of fences."""
     for match in re.finditer(r"(?:^ {4,}\S.*\n?)+", _without_code(text), re.MULTILINE):
-        yield match.start(), match[0]
+        yield match.start(), match[0], False
 
 
-def _whole_lines(lines: Sequence[str]) -> Iterator[tuple[int, str]]:
-    """Yields the commands of a block with their numbers. A backslash or an open quotation joins two lines."""
+def _without_heredocs(lines: Sequence[str]) -> list[str]:
+    """Returns the lines of a block in which those that a shell would give to a command are blank."""
+    kept, end = [], ""
+    for line in lines:
+        kept.append("" if end else line)
+        if end:
+            end = "" if line.strip() == end else end
+        elif found := _HERE.search(line):
+            end = found["end"]
+    return kept
+
+
+def _whole_lines(lines: Sequence[str], found: Callable[[str], bool]) -> Iterator[tuple[int, str]]:
+    """Yields the commands of a block with their numbers. A backslash or an open quotation joins two lines.
+
+    Args:
+        lines: the lines of the block.
+        found: whether a line is a command.
+    """
     number, joined = 0, ""
     for index, line in enumerate(lines):
         number = number if joined else index
         joined = f"{joined} {line.strip()}" if joined else line.strip()
         if joined.endswith("\\"):
             joined = joined[:-1].rstrip()
-        elif not (is_command(joined) and without_comment(joined).count('"') % 2):
+        elif not (found(joined) and without_comment(joined).count('"') % 2):
             yield number, joined
             joined = ""
 
@@ -125,6 +165,11 @@ def is_command(line: str) -> bool:
     while words and _VARIABLE.fullmatch(words[0]):
         words = words[1:]
     return bool(words) and words[0] in PROGRAMS
+
+
+def is_line_of_shell(line: str) -> bool:
+    """Returns whether a line of a block of `bash` is a command: it is neither empty nor a comment."""
+    return bool(line.strip()) and not line.strip().startswith("#")
 
 
 def without_comment(line: str) -> str:
