@@ -24,7 +24,7 @@ class Lines:
 
     def __init__(self) -> None:
         self.node = FakeNode()
-        self.log = ProblemLog(self.node, began=100.0)  # type: ignore[arg-type]
+        self.log = ProblemLog(self.node, began=100.0)
 
     def note(self, problem: str, *, is_first_wait: bool = True, now: float = EARLY) -> list[tuple[str, str]]:
         """Notes a problem and returns the lines that it has added."""

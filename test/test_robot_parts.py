@@ -98,6 +98,8 @@ def test_the_diagnostics_count_results_and_steps() -> None:
         "waits for": "",
         "human_drives": "0",
         "last_result": "REFUSED late",
+        "age of left arm": "nan",
+        "age of right arm": "nan",
     }
 
 

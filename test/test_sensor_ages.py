@@ -43,10 +43,12 @@ def test_stamps_of_all_sensors_are_known_from_the_start() -> None:
     assert sync.stamps == {"cam_high": None, "left arm": 5, "right arm": None}
 
 
-def test_robot_node_tells_the_ages_of_the_arms_that_it_hears() -> None:
+def test_robot_node_tells_the_ages_of_both_arms_and_of_the_leaders_that_it_hears() -> None:
     diagnostics = RobotDiagnostics()
     diagnostics.note_stamp("left leader", NOW - 500_000_000)
     diagnostics.note_stamp("left arm", NOW - 20_000_000)
     status = diagnostics.status(playing=False, suspended="", arms=aloha.SIDES, human=False, problem="", now=NOW)
-    ages = read_ages({value.key: value.value for value in status.values})
-    assert [(age.name, age.seconds) for age in ages] == [("left arm", 0.02), ("left leader", 0.5)]
+    left, leader, right = read_ages({value.key: value.value for value in status.values})
+    assert [(age.name, age.seconds) for age in (left, leader)] == [("left arm", 0.02), ("left leader", 0.5)]
+    assert right.name == "right arm"
+    assert math.isnan(right.seconds)

@@ -30,6 +30,7 @@ from chunk_ppo_ros.nodes.common.reports.report_outbox import ReportOutbox
 from chunk_ppo_ros.nodes.common.runner import run_node
 from chunk_ppo_ros.nodes.common.sensors import sensor_conditions
 from chunk_ppo_ros.nodes.common.sensors.camera_reader import CameraReader
+from chunk_ppo_ros.nodes.common.sensors.sensor_ages import SensorAge, age_of, age_values
 from chunk_ppo_ros.nodes.common.status.diagnostics import PeriodicDiagnostics, Value
 from chunk_ppo_ros.nodes.common.status.ros_time import RosTime
 from chunk_ppo_ros.nodes.common.subscriptions import subscribe
@@ -135,7 +136,9 @@ class ClassifierNode(Node):
             self._conditions.raise_condition(sensor_conditions.IMAGE_UNREADABLE, camera=camera, reason=str(error))
             return
         self._conditions.clear_condition(sensor_conditions.IMAGE_UNREADABLE, camera=camera)
-        self._images[camera] = (time_to_ns(message.header.stamp), image)
+        stamp = time_to_ns(message.header.stamp)
+        self._time.note(stamp)
+        self._images[camera] = (stamp, image)
         self._judge()
 
     def _judge(self) -> None:
@@ -161,9 +164,18 @@ class ClassifierNode(Node):
             "queue": len(self._results),
             TERM: self._newest,
             "threshold": float(self._classifier.threshold),
+            **age_values(self._ages()),
         }
         doing = f"waits for {waits}" if waits else "has judged all chunks"
         return "; ".join([doing, *self._conditions.texts]), values
+
+    def _ages(self) -> list[SensorAge]:
+        """Returns how old the newest image of each camera is."""
+        now = self._time.now()
+        return [
+            age_of(camera, self._images[camera][0] if camera in self._images else None, now=now, topic=each.topic_names)
+            for camera, each in self._readers.items()
+        ]
 
     def _missing(self, result: ExecutionResult) -> list[str]:
         end = time_to_ns(result.end)

@@ -137,6 +137,7 @@ class DeploymentNode(Node):
         """Returns what the diagnostics tell. As `_progress` does, they tell no rate that the operator must not know."""
         counted = self._plan.counted(self._records)
         values: dict[str, Value] = {
+            "waits for": self._awaited(),
             "policy_version": self._version,
             "num_episodes": len(counted),
             "episodes_wanted": self._plan.num_episodes,
@@ -144,6 +145,15 @@ class DeploymentNode(Node):
         if self._plan.num_policies == 1 and counted:
             values["success_rate"] = Rate.of(counted).successes / len(counted)
         return "; ".join([self._progress(), *self._conditions.texts]), values
+
+    def _awaited(self) -> str:
+        """Returns what the run waits for, or an empty string after its end."""
+        if self._plan.is_complete(self._records):
+            return ""
+        newest = self._follower.newest
+        if newest is None or newest < self._next_episode:
+            return "the start of the next episode"
+        return f"the end of episode {newest}"
 
     # The methods below announce policies and acknowledge transitions.
 

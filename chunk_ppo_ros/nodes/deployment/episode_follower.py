@@ -36,6 +36,11 @@ class EpisodeFollower:
         """Records that an episode starts now. reward_node publishes a start again where it was started anew."""
         self._started = {episode: self._started.get(episode, self._now())}
 
+    @property
+    def newest(self) -> int | None:
+        """The number of the episode that started last, or None before any."""
+        return next(iter(self._started), None)
+
     def ended(self, message: msg.EpisodeEvent, *, policy: int, version: int) -> EpisodeRecord:
         """Returns the record of an episode that ends now.
 

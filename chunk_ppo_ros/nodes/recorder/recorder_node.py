@@ -125,8 +125,13 @@ class RecorderNode(Node):
 
     def _tell(self) -> tuple[str, dict[str, Value]]:
         """Returns what the diagnostics tell."""
-        values: dict[str, Value] = {"num_messages": self._num_messages, "num_bytes": self._num_bytes}
-        doing = "has ended" if self._recorder is None else "records"
+        has_ended = self._recorder is None
+        values: dict[str, Value] = {
+            "waits for": "" if has_ended or self._num_messages else "the first message",
+            "num_messages": self._num_messages,
+            "num_bytes": self._num_bytes,
+        }
+        doing = "has ended" if has_ended else "records"
         return "; ".join([doing, *self._conditions.texts]), values
 
     def destroy_node(self) -> None:

@@ -25,7 +25,8 @@ class RobotDiagnostics:
         self._num_holds = 0  # how often the safety layer has stopped the robot
         self._last: ExecutionResult | None = None
         self._bad_states: dict[str, str] = {}
-        self._stamps: dict[str, int] = {}  # of the newest joint states of each arm, ns
+        # the stamps of the newest joint states, ns; a follower is told before any, a leader only where there is one
+        self._stamps: dict[str, int | None] = {f"{side} arm": None for side in aloha.SIDES}
 
     def note_result(self, result: ExecutionResult) -> None:
         """Counts the result of a chunk."""

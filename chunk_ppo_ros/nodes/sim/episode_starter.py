@@ -35,6 +35,13 @@ class EpisodeStarter:
         self._logged = ""
         node.create_timer(RETRY_PERIOD, self._try, clock=Clock(clock_type=ClockType.STEADY_TIME))
 
+    @property
+    def waits_for(self) -> str:
+        """What the start of the episode waits for, or an empty string where nothing is to be started."""
+        if not self._wanted:
+            return ""
+        return self._missing() or "reward_node, which is asked to start the episode"
+
     def request(self) -> None:
         """Asks for the start, because the scene is ready, and asks again until reward_node agrees."""
         self._abandon()
@@ -54,15 +61,18 @@ class EpisodeStarter:
                 return
             self._log(f"start_episode has not answered for {ANSWER_TIMEOUT} s; asking again")
             self._abandon()
-        if not self._is_robot_ready():
-            self._log("waiting for robot_node, which prepares the drivers of the arms")
-            return
-        if not self._client.service_is_ready():
-            self._log("waiting for the service start_episode of reward_node")
+        if missing := self._missing():
+            self._log(f"waiting for {missing}")
             return
         self._sent = time.monotonic()
         self._future = self._client.call_async(Trigger.Request())
         self._future.add_done_callback(self._on_answer)
+
+    def _missing(self) -> str:
+        """Returns why the service cannot be called yet, or an empty string."""
+        if not self._is_robot_ready():
+            return "robot_node, which prepares the drivers of the arms"
+        return "" if self._client.service_is_ready() else "the service start_episode of reward_node"
 
     def _on_answer(self, future: Future[Any]) -> None:
         if future is not self._future:

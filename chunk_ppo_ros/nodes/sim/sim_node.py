@@ -241,11 +241,20 @@ class SimNode(Node):
         """Returns what the diagnostics tell: how much time has passed in the simulator, and how fast."""
         simulated = (self._stamp - self._started_at) / NANOSECONDS
         values: dict[str, Value] = {
+            "waits for": self._awaited(),
             "simulated_time": simulated,
             "real_time_factor": simulated / max(time.monotonic() - self._wall_start, 1e-9),
             "num_resets": self._num_resets,
         }
         return "; ".join([f"simulates {self._task}", *conditions.texts]), values
+
+    def _awaited(self) -> str:
+        """Returns what the simulation waits for, or an empty string."""
+        if self._starter is not None and (start := self._starter.waits_for):
+            return start
+        if self._is_mirror:
+            return "" if self._commands.pose is not None else "the joint states of both arms"
+        return "the next commands of the arms" if self._lockstep and not self._moved else ""
 
     def _on_result(self, message: ExecutionResult) -> None:
         # Without a step nothing was executed, and a human may be driving a segment.

@@ -48,6 +48,11 @@ class RolloutBuffer:
         return len(self._accepted)
 
     @property
+    def num_being_stored(self) -> int:
+        """The number of transitions that are here and not on disk yet."""
+        return len(self._unstored)
+
+    @property
     def is_complete(self) -> bool:
         """Whether there are enough transitions for an update."""
         return self.num_accepted >= self.num_required
@@ -68,7 +73,7 @@ class RolloutBuffer:
     @property
     def is_full(self) -> bool:
         """Whether there is no place for another transition, as far as those that are being written get to the disk."""
-        return self.num_accepted + len(self._unstored) >= self.num_required
+        return self.num_accepted + self.num_being_stored >= self.num_required
 
     def judge(self, message: msg.Transition) -> Transition | Acknowledgment:
         """Returns the transition if it belongs to this rollout and fits, else the answer to it.

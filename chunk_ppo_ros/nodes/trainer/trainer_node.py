@@ -30,6 +30,7 @@ from chunk_ppo_ros.nodes.trainer.intake.discarding import Discarding
 from chunk_ppo_ros.nodes.trainer.intake.set_aside import SetAside
 from chunk_ppo_ros.nodes.trainer.intake.transition_receiver import TransitionReceiver
 from chunk_ppo_ros.nodes.trainer.run_loader import LoadedRun, RunLoader
+from chunk_ppo_ros.nodes.trainer.status.awaited import awaited
 from chunk_ppo_ros.nodes.trainer.status.trainer_values import trainer_values
 from chunk_ppo_ros.nodes.trainer.training_log import TrainingLog
 from chunk_ppo_ros.nodes.trainer.training_run import TrainingRun
@@ -217,8 +218,9 @@ class TrainerNode(WorkerNode):
             self._start_rollout(run)
 
     def values(self) -> dict[str, Value]:
-        """Returns how far training and the rollout are, and the numbers of the newest update."""
-        return trainer_values(self._run, self.config, self._log.update)
+        """Returns what is waited for, how far training and the rollout are, and the numbers of the newest update."""
+        waits_for = awaited(self, self._run, self._episodes.first)
+        return trainer_values(self._run, self.config, self._log.update, waits_for=waits_for)
 
     def watch(self) -> None:
         """Looks whether foreign nodes are gone, and goes on with an update that waits to be made or to be saved."""

@@ -42,6 +42,8 @@ class TransitionIntake:
         self._stored = stored
         self._set_aside = set_aside
         self._hand_over = hand_over
+        self.waits_for_disk = False
+        """Whether the newest transition could not be stored, so that it must be sent again."""
 
     def take(self, buffer: RolloutBuffer, raw: bytes, message: msg.Transition, answer: Answer) -> None:
         """Judges a transition.
@@ -66,6 +68,7 @@ class TransitionIntake:
 
     def _accept(self, buffer: RolloutBuffer, raw: bytes, transition: Transition, answer: Answer) -> None:
         def on_durable(error: OSError | None) -> None:
+            self.waits_for_disk = error is not None
             if error is None:
                 answer(buffer.accept(transition))
             else:
@@ -90,6 +93,7 @@ class TransitionIntake:
         key = conversions.chunk_id(message.chunk).key
 
         def on_durable(error: OSError | None) -> None:
+            self.waits_for_disk = error is not None
             if error is None:
                 buffer.num_refused += 1
                 answer(refusal)

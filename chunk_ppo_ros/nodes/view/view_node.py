@@ -83,7 +83,11 @@ class ViewNode(Node):
     def _tell(self) -> tuple[str, dict[str, Value]]:
         """Returns what the diagnostics tell."""
         is_looked_at = any(demand.is_met for demand in self._demands)
-        values: dict[str, Value] = {"num_images": self._num_drawn, "draw_time": self._draw_time}
+        values: dict[str, Value] = {
+            "waits for": "" if is_looked_at else "somebody who looks",
+            "num_images": self._num_drawn,
+            "draw_time": self._draw_time,
+        }
         return "; ".join(["draws" if is_looked_at else "nobody looks", *self._conditions.texts]), values
 
     # The methods below draw the camera.

@@ -20,8 +20,12 @@ OF_UPDATE = {
 """The keys of the values that are metrics of the newest update, and the names under which these are logged."""
 
 
-def trainer_values(run: TrainingRun | None, config: TrainConfig, update: Metrics | None) -> dict[str, Value]:
-    """Returns the version, how far training and the rollout are, and the newest update; nothing without a run.
+def trainer_values(
+    run: TrainingRun | None, config: TrainConfig, update: Metrics | None, *, waits_for: str
+) -> dict[str, Value]:
+    """Returns what is waited for and, with a run, the version, how far training and the rollout are, and the update.
+
+    `queue` is the number of transitions that are being stored.
 
     While an update is made, the worker thread changes what the learner counts, so that only the rollout is told.
 
@@ -29,11 +33,14 @@ def trainer_values(run: TrainingRun | None, config: TrainConfig, update: Metrics
         run: the run, or None while there is none.
         config: the configuration of the run.
         update: the metrics of the newest update of this process, or None before one.
+        waits_for: what training waits for, or an empty string.
     """
     if run is None:
-        return {}
+        return {"waits for": waits_for, "queue": 0}
     buffer = run.buffer
     values: dict[str, Value] = {
+        "waits for": waits_for,
+        "queue": buffer.num_being_stored,
         "policy_version": buffer.version,
         "is_updating": run.is_updating,
         "rollout_accepted": buffer.num_accepted,
