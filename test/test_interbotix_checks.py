@@ -161,3 +161,9 @@ def test_a_speed_is_written_in_the_unit_of_the_motors(speed: float, units: int) 
 def test_the_motors_must_not_be_slower_than_the_commands() -> None:
     with pytest.raises(ValueError, match="robot.profile_velocity must be 0, or at least robot.max_velocity, 1.5 rad/s"):
         RobotConfig(max_velocity=1.5, profile_velocity=1.4)
+
+
+def test_a_warning_of_a_hot_motor_comes_before_the_robot_holds() -> None:
+    with pytest.raises(ValueError, match=r"robot.warn_temperature must be below robot.max_temperature, 70 .*, got 75"):
+        RobotConfig(warn_temperature=75.0, max_temperature=70.0)
+    assert RobotConfig(warn_temperature=75.0).max_temperature == 0.0

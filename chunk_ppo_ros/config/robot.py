@@ -170,6 +170,11 @@ class RobotConfig(Checked):
                 f"{self.profile_velocity}, with which the arms could not follow; lower robot.max_velocity, or take "
                 "twice its value"
             )
+        if 0.0 < self.max_temperature <= self.warn_temperature:
+            raise ValueError(
+                f"robot.warn_temperature must be below robot.max_temperature, {self.max_temperature:g} degrees Celsius, "
+                f"got {self.warn_temperature:g}; lower it, so that a warning comes before the robot holds"
+            )
         if self.align_leaders and self.backend != "interbotix":
             raise ValueError(
                 f"robot.backend must be interbotix where robot.align_leaders is true, got {self.backend}; set "

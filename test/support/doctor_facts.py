@@ -28,7 +28,16 @@ CONFIG = TrainConfig(
     model=MODELS["gemma_2b_lora"],
     ppo=PPOConfig(freeze_image_tower=True),
     env=EnvConfig(simulator="none", realtime=True),
-    robot=RobotConfig(backend="interbotix", state_timeout=0.2),
+    robot=RobotConfig(
+        backend="interbotix",
+        state_timeout=0.2,
+        max_acceleration=10.0,
+        max_following_error=0.3,
+        max_current=3000.0,
+        max_gripper_current=600.0,
+        max_temperature=70.0,
+        table_height=0.0,
+    ),
 )
 MOTOR = 0.5
 POSE = (*aloha.START_POSE[:6].tolist(), MOTOR, float(VX300S.finger_from_motor(MOTOR)))
