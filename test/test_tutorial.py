@@ -61,6 +61,22 @@ def test_a_command_that_fails_is_named_with_what_it_printed(tmp_path: Path) -> N
         list(run("```bash\necho why; false\n```\n", tmp_path))
 
 
+def test_commands_get_the_checkpoint_that_was_printed_in_the_place_of_that_of_the_page(tmp_path: Path) -> None:
+    page = (
+        "```bash\necho version 27: x; echo the newest is a/step_27\n```\n\n```text\nversion 26: ...\n"
+        "the newest is a/step_26\n```\n\n```bash\necho take a/step_26 of b/step_26 and a/step_260\n```\n\n"
+        "<!-- numbers within 0 -->\n```text\ntake a/step_26 of b/step_26 and a/step_260\n```\n"
+    )
+    first, second = run(page, tmp_path)
+    assert second[1] == "take a/step_27 of b/step_26 and a/step_260\n"
+    assert missing(*first[:2]) == missing(*second[:2]) == ""
+
+
+def test_a_command_does_not_read_those_that_follow(tmp_path: Path) -> None:
+    first, second = run('```bash\nname=$(cat)\n```\n\n```bash\necho "<$name>"\n```\n', tmp_path)
+    assert (first[1], second[1]) == ("", "<>\n")
+
+
 def test_the_tutorial_leads_to_a_policy_and_says_what_it_prints() -> None:
     made = blocks((ROOT / "docs" / "tutorial.md").read_text(encoding="utf-8"))
     assert [block.commands.split()[:2] for block in made][:3] == [

@@ -3,6 +3,9 @@
 `make tutorial` runs it in a clean clone. A block of `bash` is followed by a block of `text` with the lines that it
 prints. `...` stands for anything. A comment `<!-- numbers within 8 -->` before a block says how far its numbers may
 differ from those of the page; without it they may have any value.
+
+The number of a run's last checkpoint differs from one machine to another. Where a command prints another `step_N` than
+the page says, the later commands get the printed one, as a reader would write it.
 """
 
 from __future__ import annotations
@@ -14,13 +17,14 @@ import subprocess
 import sys
 import tempfile
 import time
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 
 _BLOCK = re.compile(
     r"```bash\n(?P<commands>.*?)```(?:\n+(?:<!-- numbers within (?P<within>[\d.]+) -->\n)?```text\n(?P<lines>.*?)```)?",
     re.DOTALL,
 )
 _NUMBER = re.compile(r"\d+(?:\.\d+)?")
+_STEP = re.compile(r"[\w./-]*\bstep_\d+")
 _MARK = "@@@ block"
 
 
@@ -74,10 +78,32 @@ def _fits(line: str, printed: str, within: float | None) -> bool:
     return within is None or all(abs(float(one) - float(other)) <= within for one, other in pairs)
 
 
+def printed_steps(block: Block, printed: str) -> dict[str, str]:
+    """Returns the name that was printed for each checkpoint that the lines of a block name, such as a/step_26."""
+    rest = printed.replace("\r", "\n").splitlines()
+    found: dict[str, str] = {}
+    for line in block.lines:
+        names = _STEP.findall(line)
+        others = [_STEP.findall(other) for other in rest if names and _fits(line, other, block.within)]
+        if others and len(others[-1]) == len(names):
+            found |= dict(zip(names, others[-1], strict=True))
+    return found
+
+
+def with_steps(block: Block, steps: Mapping[str, str]) -> Block:
+    """Returns a block whose commands and lines have other names of checkpoints, by the names of the page."""
+
+    def named(text: str) -> str:
+        return _STEP.sub(lambda match: steps.get(match[0], match[0]), text)
+
+    return dataclasses.replace(block, commands=named(block.commands), lines=tuple(map(named, block.lines)))
+
+
 def run(page: str, folder: pathlib.Path) -> Iterator[tuple[Block, str, float]]:
     """Yields each block with what its commands printed, and how many seconds they took.
 
-    All blocks run in one shell, so that what one of them sets is known in the next.
+    All blocks run in one shell, so that what one of them sets is known in the next. The block that is yielded has the
+    names of checkpoints that were printed before.
 
     Args:
         page: text of the tutorial.
@@ -86,26 +112,39 @@ def run(page: str, folder: pathlib.Path) -> Iterator[tuple[Block, str, float]]:
     Raises:
         RuntimeError: where a command fails; the text ends with what it printed.
     """
-    todo = blocks(page)
-    script = "set -e\n" + "".join(f"echo '{_MARK}'\n{block.commands}\n" for block in todo) + f"echo '{_MARK}'\n"
-    printed, begin, position = "", time.monotonic(), -1
+    steps: dict[str, str] = {}
     with subprocess.Popen(
-        ["bash", "-c", script],
+        ["bash", "-e"],
         cwd=folder,
+        stdin=subprocess.PIPE,
         stdout=subprocess.PIPE,
         stderr=subprocess.STDOUT,
         text=True,
         errors="replace",
     ) as shell:
-        for line in shell.stdout or ():
-            if line.strip() != _MARK:
-                printed += line
-                continue
-            if position >= 0:
-                yield todo[position], printed, time.monotonic() - begin
-            printed, begin, position = "", time.monotonic(), position + 1
-    if shell.returncode:
-        raise RuntimeError(f"`{todo[position].commands.strip()}` must succeed, got:\n{printed[-3000:]}")
+        for block in (with_steps(each, steps) for each in blocks(page)):
+            begin = time.monotonic()
+            printed, has_ended = _typed(shell, block.commands)
+            if not has_ended:
+                raise RuntimeError(f"`{block.commands.strip()}` must succeed, got:\n{printed[-3000:]}")
+            steps |= printed_steps(block, printed)
+            yield block, printed, time.monotonic() - begin
+
+
+def _typed(shell: subprocess.Popen[str], commands: str) -> tuple[str, bool]:
+    """Types commands into a shell. Returns what they print, and whether the shell has come to their end.
+
+    They read nothing from the standard input, which has the commands that follow.
+    """
+    assert shell.stdin is not None and shell.stdout is not None
+    shell.stdin.write(f"{{\n{commands}\n}} < /dev/null\necho '{_MARK}'\n")
+    shell.stdin.flush()
+    printed = ""
+    for line in shell.stdout:
+        if line.strip() == _MARK:
+            return printed, True
+        printed += line
+    return printed, False
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
