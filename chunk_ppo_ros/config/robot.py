@@ -172,7 +172,7 @@ class RobotConfig(Checked):
             )
         if 0.0 < self.max_temperature <= self.warn_temperature:
             raise ValueError(
-                f"robot.warn_temperature must be below robot.max_temperature, {self.max_temperature:g} degrees Celsius, "
+                f"robot.warn_temperature must be below robot.max_temperature, {self.max_temperature:g} degrees, "
                 f"got {self.warn_temperature:g}; lower it, so that a warning comes before the robot holds"
             )
         if self.align_leaders and self.backend != "interbotix":
