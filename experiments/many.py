@@ -6,12 +6,13 @@ share the machine, so each takes more minutes than alone. A result records the l
 
 from __future__ import annotations
 
-import argparse
 import functools
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
+from chunk_ppo_ros.config.flags import FlagParser
+from chunk_ppo_ros.config.flags.numbers import whole_number_from
 from chunk_ppo_ros.core.errors import UserError
 from chunk_ppo_ros.runtime.process_pool import worker_pool
 from experiments import definitions, start_point
@@ -96,14 +97,12 @@ def _reason(curve: Curve, error: Exception) -> str:
 
 def main(arguments: Sequence[str]) -> int:
     """Runs the curves that the arguments name."""
-    parser = argparse.ArgumentParser(prog="experiments many", description=__doc__, allow_abbrev=False)
+    parser = FlagParser(prog="python -m experiments many", description=__doc__)
     parser.add_argument(
         "curves", nargs="+", metavar="NAME[/VARIANT][:SEED,SEED]", help="e.g. reach_kinematic/token:1,2"
     )
-    parser.add_argument("--at_once", type=int, default=1, help="curves that run at the same time (1)")
+    parser.add_argument("--at_once", type=whole_number_from(1), default=1, help="curves that run at the same time (1)")
     parser.add_argument("--folder", type=Path, default=FOLDER, help=f"of unfinished and finished curves ({FOLDER})")
     parsed = parser.parse_args(arguments)
-    if parsed.at_once < 1:
-        parser.error(f"--at_once must be at least 1, got {parsed.at_once}")
     curves = [curve for text in parsed.curves for curve in parse(text)]
     return 1 if run_many(curves, parsed.folder, at_once=parsed.at_once) else 0

@@ -6,10 +6,10 @@ docs/results/.
 
 from __future__ import annotations
 
-import argparse
 from collections.abc import Sequence
 from pathlib import Path
 
+from chunk_ppo_ros.config.flags import FlagParser
 from experiments import figures, state, tables
 from experiments.definitions import EXPERIMENTS, VARIANTS
 from experiments.results import Result
@@ -58,7 +58,7 @@ def write_report(folder: Path) -> Path:
 
 def main(arguments: Sequence[str]) -> int:
     """Copies new results and writes the report. Returns the exit status 0."""
-    parser = argparse.ArgumentParser(prog="experiments report", description=__doc__, allow_abbrev=False)
+    parser = FlagParser(prog="python -m experiments report", description=__doc__)
     parser.add_argument("--folder", type=Path, default=FOLDER, help=f"of finished curves ({FOLDER})")
     parser.add_argument("--results", type=Path, default=RESULTS, help="where results are published (docs/results)")
     parsed = parser.parse_args(arguments)

@@ -111,6 +111,8 @@ def test_a_command_gets_its_arguments_and_gives_its_status(
     ("arguments", "status", "line"),
     [
         (["hop"], 2, "go: unknown command 'hop'; no command is like it. go --help lists the commands.\n"),
+        (["--versoin"], 2, "go: unknown flag '--versoin'; did you mean --version? go --help lists the commands.\n"),
+        (["--xyz"], 2, "go: unknown flag '--xyz'; no flag is like it. go --help lists the commands.\n"),
         (["wlak"], 2, "go: unknown command 'wlak'; did you mean walk? go --help lists the commands.\n"),
         (["ru"], 2, "go: unknown command 'ru'; did you mean run_far? go --help lists the commands.\n"),
         (["walk", "error"], 2, "go walk: the disk is full; make room\n"),

@@ -332,6 +332,25 @@ def test_curves_are_parsed() -> None:
         many.parse("toy:1,-2")
 
 
+@pytest.mark.parametrize(
+    ("command", "arguments", "text"),
+    [
+        (run, ["toy", "--sed", "1"], "unknown flag --sed; did you mean --seed?"),
+        (run, ["toy", "--seed", "-1"], "--seed must be at least 0, got -1"),
+        (many, ["toy", "--at_once", "0"], "--at_once must be at least 1, got 0"),
+        (report, ["--folde", "runs"], "unknown flag --folde; did you mean --folder?"),
+    ],
+)
+def test_a_wrong_flag_is_one_line_before_the_usage(
+    command: Any, arguments: list[str], text: str, capsys: pytest.CaptureFixture[str]
+) -> None:
+    with pytest.raises(SystemExit) as exit_status:
+        command.main(arguments)
+    assert exit_status.value.code == 2
+    line, usage = capsys.readouterr().err.splitlines()
+    assert line == f"python -m {command.__name__.replace('.', ' ')}: {text}" and usage.startswith("usage: ")
+
+
 class Here:
     """Stands for a pool, and has no other process."""
 

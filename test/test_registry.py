@@ -64,7 +64,7 @@ def test_a_name_that_two_packages_give_is_refused(tmp_path: pathlib.Path, monkey
     ("source", "text"),
     [
         ("raise RuntimeError('no license')\n", r"must be importable, got RuntimeError\('no license'\)"),
-        ("", "must be importable, got AttributeError"),
+        ("", "must name a part that is there, got no "),
         ("part = 3\n", r"must have __call__, got 3 without __call__"),
     ],
 )
@@ -75,6 +75,28 @@ def test_a_part_that_cannot_be_used_names_its_package(
     assert "broken" in parts().names()  # listing imports nothing
     with pytest.raises(RegistryError, match=text + r".* from the entry point 'broken = plugin_broken:part' of broken"):
         parts().get("broken")
+
+
+@pytest.mark.parametrize(
+    ("name", "text"),
+    [
+        ("own_lab.own_rules:halv", r"got no halv in \S+own_rules.py from .*; did you mean half\?"),
+        ("own_lab.own_rule:half", r"got no module own_lab.own_rule from .*; did you mean own_lab.own_rules\?"),
+        ("own_lb.own_rules:half", r"got no module own_lb from .*; did you mean own_lab\?"),
+        ("own_lab.own_rules:xyz", r"got no xyz in .*; start the command in the folder of the module"),
+        ("own_lab.breaks:half", r"must be importable, got ModuleNotFoundError\(\"No module named 'numpi'"),
+    ],
+)
+def test_a_misspelt_part_of_ones_own_is_named_with_what_is_like_it(
+    name: str, text: str, tmp_path: pathlib.Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    (tmp_path / "own_lab").mkdir()
+    (tmp_path / "own_lab" / "own_rules.py").write_text("def half(x): return x / 2\nhalves = 3\n")
+    (tmp_path / "own_lab" / "breaks.py").write_text("import numpi\n")
+    monkeypatch.setattr(sys, "path", list(sys.path))
+    monkeypatch.chdir(tmp_path)
+    with pytest.raises(RegistryError, match=text):
+        parts().get(name)
 
 
 def test_listing_names_imports_no_part() -> None:
@@ -109,8 +131,8 @@ def test_a_part_of_the_current_folder_is_named_by_its_module(
     [
         ("own_broken/part.py:half", "must be a registered name or module:attribute, such as my_module:MyClass"),
         ("own_broken:", "must be a registered name or module:attribute"),
-        ("own_brken:half", "No module named 'own_brken'.* is searched in PYTHONPATH and in .*; start the command in"),
-        ("own_broken:third", "AttributeError.*third.* or repair the module"),
+        ("own_brken:half", "no module own_brken .* is searched in PYTHONPATH and in .*; did you mean own_broken"),
+        ("own_broken:third", "no third in .* or repair the module"),
         ("own_broken:number", r"must have __call__, got 3 without __call__ from the module own_broken"),
         ("own_worse:half", r"ZeroDivisionError.* at .*own_worse\.py:2 from the module own_worse"),
     ],

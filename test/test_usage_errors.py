@@ -36,6 +36,33 @@ def begins(monkeypatch: pytest.MonkeyPatch) -> None:
         monkeypatch.setattr(module, "read_all", fail)
 
 
+@pytest.mark.parametrize(
+    ("command", "text"),
+    [
+        (("topic", "echo", "/clock", "--times", "-1"), "--times must be at least 0, got -1"),
+        (("topic", "echo", "/clock", "--timeout", "-2"), "--timeout must be a finite number of at least 0, got -2"),
+        (("topic", "hz", "/clock", "--seconds", "0"), "--seconds must be a finite number above 0, got 0"),
+        (("call", "/reward_node/pause", "--timeout", "nan"), "--timeout must be a finite number above 0, got nan"),
+        (("doctor", "--seconds", "-1"), "--seconds must be a finite number above 0, got -1"),
+        (("start-of-day", "--speed", "inf"), "--speed must be a finite number above 0, got inf"),
+        (("start-of-day", "--settling", "-1"), "--settling must be a finite number of at least 0, got -1"),
+        (("deploy", "step_1", "--episodes", "0"), "--episodes must be at least 1, got 0"),
+        (("replay", "bag", "--patience", "-1"), "--patience must be a finite number above 0, got -1"),
+        (("command-stream", "bag", "--rate", "0"), "--rate must be a finite number above 0, got 0"),
+        (("store", "prune", "mine", "--max_disk", "-1"), "--max_disk must be a finite number of at least 0, got -1"),
+        (("bench", "--runs", "0"), "--runs must be at least 1, got 0"),
+    ],
+    ids=lambda value: value[0] if isinstance(value, tuple) else "",
+)
+def test_a_number_that_makes_no_sense_is_refused_before_any_work(
+    command: tuple[str, ...], text: str, capsys: pytest.CaptureFixture[str]
+) -> None:
+    with pytest.raises(SystemExit) as exit_status:
+        main(command)
+    assert exit_status.value.code == 2
+    assert capsys.readouterr().err.splitlines()[0] == f"chunk_ppo {command[0]}: {text}"
+
+
 CAMERA_TEXT = "model.cameras must name cameras of base_0_rgb, left_wrist_0_rgb, right_wrist_0_rgb, each at most once"
 
 

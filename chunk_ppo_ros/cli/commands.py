@@ -18,6 +18,9 @@ from chunk_ppo_ros.core.own_parts import tracebacks
 from chunk_ppo_ros.runtime import interrupts
 
 HELP = ("-h", "--help", "help")
+VERSION = "--version"
+KNOWN_FLAGS = ("--help", VERSION, tracebacks.FLAG)
+"""The flags that may stand before a command."""
 
 
 def run_command(
@@ -41,7 +44,7 @@ def run_command(
     if given[:1] == [tracebacks.FLAG]:
         tracebacks.show_tracebacks()
         given = given[1:]
-    if given[:1] == ["--version"]:
+    if given[:1] == [VERSION]:
         print(f"{program} {__version__}")
         return 0
     if given and given[0] in HELP and given[1:]:
@@ -51,8 +54,11 @@ def run_command(
         return 0 if given else CONFIGURATION_ERROR
     name = given[0]
     if name not in commands:
-        near = did_you_mean(name, commands, otherwise="; no command is like it.")
-        print(f"{program}: unknown command '{name}'{near} {program} --help lists the commands.", file=sys.stderr)
+        kind = "flag" if name.startswith("-") else "command"
+        near = did_you_mean(
+            name, KNOWN_FLAGS if name.startswith("-") else commands, otherwise=f"; no {kind} is like it."
+        )
+        print(f"{program}: unknown {kind} '{name}'{near} {program} --help lists the commands.", file=sys.stderr)
         return CONFIGURATION_ERROR
     interrupts.resend_dropped()
     try:

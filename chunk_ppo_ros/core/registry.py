@@ -24,6 +24,7 @@ from pathlib import Path
 from typing import Generic, TypeVar, cast
 
 from chunk_ppo_ros.core.errors import RegistryError
+from chunk_ppo_ros.core.own_parts.missing_part import find_missing
 from chunk_ppo_ros.core.own_parts.user_code import raised
 
 PartT = TypeVar("PartT")
@@ -126,15 +127,21 @@ class Registry(Generic[PartT]):
         try:
             part = entry.load()
         except Exception as error:  # the module belongs to somebody else and may raise anything
+            missing = find_missing(entry, error, needs=self._attributes)
+            if missing is not None:
+                raise RegistryError(
+                    f"{self.what} {entry.name!r} must name a part that is there, got {missing.what} from "
+                    f"{_origin(entry)}; {missing.advice or _repair(entry)}"
+                ) from error
             raise RegistryError(
                 f"{self.what} {entry.name!r} must be importable, got {raised(error)} from {_origin(entry)}; "
                 f"{_repair(entry)}"
             ) from error
-        missing = [name for name in self._attributes if not hasattr(part, name)]
-        if missing:
+        lacks = [name for name in self._attributes if not hasattr(part, name)]
+        if lacks:
             raise RegistryError(
                 f"{self.what} {entry.name!r} must have {', '.join(self._attributes)}, got {part!r} without "
-                f"{', '.join(missing)} from {_origin(entry)}; {_repair(entry)}"
+                f"{', '.join(lacks)} from {_origin(entry)}; {_repair(entry)}"
             )
         return cast(PartT, part)
 

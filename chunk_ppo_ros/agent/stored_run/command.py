@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import math
 from collections.abc import Callable, Sequence
 from pathlib import Path
 
@@ -22,7 +21,7 @@ def main(arguments: Sequence[str]) -> int:
     parsed = parser.parse_args(arguments)
     if parsed.action == "export" and not parsed.to:
         parser.error("export needs --to, the folder to write")
-    if parsed.action == "prune" and not (parsed.size is not None and 0 <= parsed.size < math.inf):
+    if parsed.action == "prune" and parsed.size is None:
         parser.error("prune needs --max_disk, the size that the transitions may have, in GiB and at least 0")
     run = RunFolders.find(parsed.run, checkpoints=parsed.checkpoint_folder)
     actions: dict[str, Callable[[], tuple[list[str], bool]]] = {

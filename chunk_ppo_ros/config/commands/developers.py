@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
-import argparse
 from pathlib import Path
 
 from chunk_ppo_ros.config.flags import FlagParser, command_line
+from chunk_ppo_ros.config.flags.numbers import whole_number_from
 from chunk_ppo_ros.config.presets import MODELS
 
 BENCH_PARTS = ("act", "update", "observe", "topics", "checkpoint")
@@ -35,15 +35,11 @@ def bench_parser() -> FlagParser:
     parser.add_argument(
         "--dtype", choices=("bfloat16", "float32"), default="bfloat16", help="dtype of --variant (bfloat16)"
     )
-    parser.add_argument("--batch_size", type=_positive, default=8, help="chunks of a gradient step of --variant (8)")
-    parser.add_argument("--runs", type=_positive, default=20, help="timed runs of each case (20)")
+    parser.add_argument(
+        "--batch_size", type=whole_number_from(1), default=8, help="chunks of a gradient step of --variant (8)"
+    )
+    parser.add_argument("--runs", type=whole_number_from(1), default=20, help="timed runs of each case (20)")
     parser.add_argument("--json", type=Path, metavar="FILE", help="write the figures with every run's value to a file")
     parser.add_argument("--folder", type=Path, help="parent of the temporary folder (the system's)")
     parser.add_argument("--domain_id", type=int, help="ROS domain; a free one where not given")
     return parser
-
-
-def _positive(text: str) -> int:
-    if not text.isdecimal() or int(text) < 1:
-        raise argparse.ArgumentTypeError(f"must be at least 1, got {text!r}")
-    return int(text)

@@ -5,6 +5,7 @@ from __future__ import annotations
 from pathlib import Path
 
 from chunk_ppo_ros.config.flags import FlagParser, command_line
+from chunk_ppo_ros.config.flags.numbers import number_from, positive_number
 
 RUN_HELP = "folder of the run, such as runs/mine, or its name below runs/"
 CHECKPOINTS_HELP = "folder of the run's checkpoints; else checkpoints/RUN, beside the folder of the runs"
@@ -56,7 +57,9 @@ def replay_parser() -> FlagParser:
     parser.add_argument(
         "--params_file", default="", help="settings of the recorded run; else params.yaml in BAG or the folder above"
     )
-    parser.add_argument("--patience", type=float, default=600.0, help="longest time without an answer of a node, s")
+    parser.add_argument(
+        "--patience", type=positive_number, default=600.0, help="longest time without an answer of a node, s"
+    )
     return parser
 
 
@@ -95,7 +98,7 @@ def store_parser() -> FlagParser:
     parser.add_argument("run", help=RUN_HELP)
     _add_checkpoints(parser, before="for prune: ")
     parser.add_argument(
-        "--max_disk", type=float, dest="size", help="for prune: size that the transitions may have, GiB"
+        "--max_disk", type=number_from(0), dest="size", help="for prune: size that the transitions may have, GiB"
     )
     parser.add_argument(
         "--all_trained",
@@ -134,7 +137,7 @@ def command_stream_parser() -> FlagParser:
     parser.add_argument("bag", type=Path, help="a recording of a run in real time, such as runs/mine/bag")
     parser.add_argument("--out", type=Path, help="folder for the results (the folder that holds the recording)")
     parser.add_argument("--side", choices=ARMS, default="left", help="the arm (left)")
-    parser.add_argument("--rate", type=float, default=50.0, help="robot.control_rate of the run, Hz (50)")
+    parser.add_argument("--rate", type=positive_number, default=50.0, help="robot.control_rate of the run, Hz (50)")
     return parser
 
 

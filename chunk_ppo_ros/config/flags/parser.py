@@ -11,6 +11,7 @@ from typing import Any, NoReturn
 
 from chunk_ppo_ros.config.flags.help_page import Defaults, HelpPage, Section
 from chunk_ppo_ros.config.flags.help_request import HELP_ALL_FLAG, HELP_FLAGS, HelpRequest
+from chunk_ppo_ros.config.flags.numbers import number, whole_number
 from chunk_ppo_ros.config.flags.suggestions import did_you_mean
 from chunk_ppo_ros.config.renamed import present_flag
 
@@ -68,8 +69,8 @@ class FlagParser(argparse.ArgumentParser):
             *HELP_FLAGS, nargs="?", metavar="SECTION", help="show the most important flags, or those of one section"
         )
         self.add_argument(HELP_ALL_FLAG, action="store_true", help="show all flags, by section")
-        self.register("type", int, _whole_number)
-        self.register("type", float, _number)
+        self.register("type", int, whole_number)
+        self.register("type", float, number)
 
     @property
     def all_actions(self) -> list[argparse.Action]:
@@ -163,17 +164,3 @@ def _missing(names: Sequence[str]) -> str:
     *others, last = names
     listed = f"{', '.join(others)} and {last}" if others else last
     return f"{listed} must be given, got nothing; --help shows how"
-
-
-def _whole_number(text: str) -> int:
-    try:
-        return int(text)
-    except ValueError:
-        raise argparse.ArgumentTypeError(f"must be a whole number, got {text!r}") from None
-
-
-def _number(text: str) -> float:
-    try:
-        return float(text)
-    except ValueError:
-        raise argparse.ArgumentTypeError(f"must be a number, got {text!r}") from None

@@ -6,6 +6,7 @@ from pathlib import Path
 from typing import NoReturn
 
 from chunk_ppo_ros.config.flags import FlagParser, add_config_flags, command_line
+from chunk_ppo_ros.config.flags.numbers import whole_number_from
 from chunk_ppo_ros.core.errors import SettingError
 from chunk_ppo_ros.runtime.graph import add_graph_flags
 
@@ -41,7 +42,9 @@ class DeployParser(FlagParser):
         )
         self._raises = raises
         self.add_argument("checkpoint", type=Path, help=CHECKPOINT_HELP)
-        self.add_argument("--episodes", type=int, help="episodes that count, after which the run ends (no end)")
+        self.add_argument(
+            "--episodes", type=whole_number_from(1), help="episodes that count, after which the run ends (no end)"
+        )
         add_config_flags(self, preset="debug", from_checkpoint=True)
         self.set_defaults(checkpoint_b=None, run_kind="deploy")
         add_graph_flags(self)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from chunk_ppo_ros.config.flags import FlagParser, command_line
+from chunk_ppo_ros.config.flags.numbers import number_from, positive_number, whole_number_from
 from chunk_ppo_ros.runtime.ros_domain import DDS_DOMAINS
 
 TOPIC_ACTIONS = ("list", "echo", "hz", "pub")
@@ -37,12 +38,17 @@ def topic_parser() -> FlagParser:
     )
     parser.add_argument("--types", action="store_true", help="for list: also types and numbers of nodes")
     parser.add_argument("--once", action="store_true", help="for echo: end after the first message; pub sends one")
-    parser.add_argument("--times", type=int, default=0, help="for echo: end after so many messages (0: on Ctrl-C)")
+    parser.add_argument(
+        "--times", type=whole_number_from(0), default=0, help="for echo: end after so many messages (0: on Ctrl-C)"
+    )
     parser.add_argument("--field", default="", help="for echo: one field alone, such as header.stamp")
     parser.add_argument("--full_length", action="store_true", help="for echo: print long arrays whole")
-    parser.add_argument("--seconds", type=float, default=10.0, help="for hz: how long to listen, s (10)")
+    parser.add_argument("--seconds", type=positive_number, default=10.0, help="for hz: how long to listen, s (10)")
     parser.add_argument(
-        "--timeout", type=float, default=0.0, help="for echo and hz: end with an error after this silence, s (0: never)"
+        "--timeout",
+        type=number_from(0),
+        default=0.0,
+        help="for echo and hz: end with an error after this silence, s (0: never)",
     )
     _add_domain(parser)
     return parser
@@ -68,7 +74,7 @@ def call_parser() -> FlagParser:
         "rest", nargs="*", default=[], metavar="TYPE_OR_REQUEST", help="the type, the request as YAML, or both"
     )
     parser.add_argument("--list", action="store_true", help="print the services of the nodes")
-    parser.add_argument("--timeout", type=float, default=30.0, help="how long to wait for the answer, s (30)")
+    parser.add_argument("--timeout", type=positive_number, default=30.0, help="how long to wait for the answer, s (30)")
     _add_domain(parser)
     return parser
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from chunk_ppo_ros.config.flags import FlagParser
+from chunk_ppo_ros.config.flags.numbers import positive_number
 from chunk_ppo_ros.runtime.robot_flags import robot_parser
 
 SECONDS = 3.0
@@ -25,5 +26,5 @@ def doctor_parser() -> FlagParser:
     group = parser.add_argument_group("output", "what is looked at and how it is printed")
     group.add_argument("--json", action="store_true", help="print a JSON object instead of a table")
     group.add_argument("--workstation", action="store_true", help="look at this machine only, not at a robot")
-    group.add_argument("--seconds", type=float, default=SECONDS, help=f"how long to listen, s ({SECONDS:g})")
+    group.add_argument("--seconds", type=positive_number, default=SECONDS, help=f"how long to listen, s ({SECONDS:g})")
     return parser

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from chunk_ppo_ros.config.flags import FlagParser
+from chunk_ppo_ros.config.flags.numbers import number_from, positive_number
 from chunk_ppo_ros.nodes.start_of_day.pace import Pace
 from chunk_ppo_ros.runtime.robot_flags import robot_parser
 
@@ -21,12 +22,17 @@ def start_of_day_parser() -> FlagParser:
         first=("--speed", "--yes", "--namespace"),
     )
     pace, group = Pace(), parser.add_argument_group("motion", "how the robot moves")
-    group.add_argument("--speed", type=float, default=pace.speed, help=f"speed of the joints, rad/s ({pace.speed:g})")
     group.add_argument(
-        "--gripper_speed", type=float, default=pace.gripper_speed, help="openings a second (robot.scripted_velocity)"
+        "--speed", type=positive_number, default=pace.speed, help=f"speed of the joints, rad/s ({pace.speed:g})"
     )
     group.add_argument(
-        "--settling", type=float, default=pace.settling, help=f"seconds before each look ({pace.settling:g})"
+        "--gripper_speed",
+        type=positive_number,
+        default=pace.gripper_speed,
+        help="openings a second (robot.scripted_velocity)",
+    )
+    group.add_argument(
+        "--settling", type=number_from(0), default=pace.settling, help=f"seconds before each look ({pace.settling:g})"
     )
     group.add_argument("--yes", action="store_true", help="ask nobody; only where the robot is known to stand free")
     return parser

@@ -1,0 +1,59 @@
+"""Finds which module or attribute of a part "module:attribute" is not there, and what is like it."""
+
+from __future__ import annotations
+
+import dataclasses
+import difflib
+import importlib.metadata
+import sys
+from collections.abc import Iterable
+from pathlib import Path
+
+
+@dataclasses.dataclass(frozen=True)
+class Missing:
+    """What of a part is not there.
+
+    Attributes:
+        what: such as "no Tuch in /home/me/my_task.py".
+        advice: such as "did you mean Touch?"; empty where nothing is like it.
+    """
+
+    what: str
+    advice: str
+
+
+def find_missing(entry: importlib.metadata.EntryPoint, error: Exception, *, needs: Iterable[str]) -> Missing | None:
+    """Returns what is not there, or None where the import of the part failed for another reason.
+
+    Args:
+        entry: the part.
+        error: what its import raised.
+        needs: the names of the attributes that a part must have. Only such parts are suggested.
+    """
+    if isinstance(error, ModuleNotFoundError):
+        is_own = error.name is not None and f"{entry.module}.".startswith(f"{error.name}.")
+        return _missing_module(str(error.name)) if is_own else None
+    owner: object = sys.modules.get(entry.module)
+    if owner is None or not isinstance(error, AttributeError):
+        return None
+    for name in entry.attr.split("."):
+        if not hasattr(owner, name):
+            fitting = [key for key, part in vars(owner).items() if all(hasattr(part, need) for need in needs)]
+            place = getattr(owner, "__file__", None) or entry.module
+            return Missing(f"no {name} in {place}", _did_you_mean(name, fitting))
+        owner = getattr(owner, name)
+    return None
+
+
+def _missing_module(name: str) -> Missing:
+    parent, dot, last = name.rpartition(".")
+    folders = getattr(sys.modules.get(parent), "__path__", ()) if parent else [str(Path.cwd())]
+    files = [file for folder in folders for file in sorted(Path(folder).iterdir())]
+    beside = dict.fromkeys(file.stem for file in files if file.suffix == ".py" or file.is_dir())
+    return Missing(f"no module {name}", _did_you_mean(last, beside, before=f"{parent}{dot}"))
+
+
+def _did_you_mean(name: str, known: Iterable[str], *, before: str = "") -> str:
+    near = difflib.get_close_matches(name, [one for one in known if not one.startswith("_")], n=2)
+    return f"did you mean {' or '.join(before + one for one in near)}?" if near else ""
