@@ -62,7 +62,7 @@ def test_every_message_that_is_recorded_says_its_time_its_format_its_run_and_its
 
 
 def test_only_messages_of_ros_itself_are_recorded_beside_our_messages() -> None:
-    assert len(OURS) == 17
+    assert len(OURS) == 18
     packages = {topic.type_name.split("/")[0] for topic in topics.RECORDED}
     standard = {"sensor_msgs", "std_msgs", "trajectory_msgs", "diagnostic_msgs", "rosgraph_msgs", "rcl_interfaces"}
     assert packages == {"chunk_ppo_msgs", *standard}

@@ -22,8 +22,8 @@ from rclpy.duration import Duration
 from rclpy.node import Node
 from rclpy.serialization import deserialize_message, serialize_message
 from rosbags.rosbag2 import Reader
-from sensor_msgs.msg import JointState
-from std_msgs.msg import Header
+from sensor_msgs.msg import JointState, Joy
+from std_msgs.msg import Bool, Header
 
 from chunk_ppo_ros.core.errors import EpisodesError, UserError
 from chunk_ppo_ros.data.bags.bag_messages import topics_of
@@ -202,8 +202,15 @@ def test_a_recorder_that_is_killed_leaves_a_part_that_is_salvaged(tmp_path: path
 def recording(tmp_path: pathlib.Path, publisher_node: Node) -> tuple[pathlib.Path, dict[str, Any]]:
     """Returns a folder that the node recorded in a process of its own, which SIGINT ended, and what was published."""
     transition = to_message(make_transition(image_size=224))
-    messages: dict[str, Any] = {"transition": transition, "policy_version": msg.PolicyVersion(run_id="run", version=3)}
-    published = {topic.name: topic for topic in (topics.TRANSITION, topics.POLICY_VERSION)}
+    messages: dict[str, Any] = {
+        "transition": transition,
+        "policy_version": msg.PolicyVersion(run_id="run", version=3),
+        "discarded_episode": msg.EpisodeEvent(run_id="run", episode=2),
+        "policy_node/ready": Bool(data=True),
+        "joy": Joy(buttons=[0, 1]),
+    }
+    known = (*topics.RECORDED, topics.joy_buttons("joy"))
+    published = {topic.name: topic for topic in known if topic.name in messages}
     publishers = {name: topic.create_publisher(publisher_node) for name, topic in published.items()}
     with recorder_process(tmp_path):
         wait_until(lambda: all(publisher.get_subscription_count() for publisher in publishers.values()))

@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import importlib
-from collections.abc import Callable
 from pathlib import Path
 from types import SimpleNamespace
 from typing import Any
@@ -11,7 +9,6 @@ from typing import Any
 import jax
 import pytest
 from chunk_ppo_msgs.msg import EpisodeEvent
-from rclpy.node import Node
 
 from chunk_ppo_ros.imitation.success_classifier import SuccessClassifier, init
 from chunk_ppo_ros.nodes.common.status.diagnostics import own_name
@@ -20,7 +17,7 @@ from chunk_ppo_ros.nodes.sim.episode_starter import EpisodeStarter
 from chunk_ppo_ros.nodes.trainer.status.awaited import awaited
 from chunk_ppo_ros.nodes.wire import topics
 from chunk_ppo_ros.runtime.description import NODES
-from support.node_harness import Peer, node_config, running_graph
+from support.node_harness import Peer, node_class, node_config, running_graph
 
 WAITS = "waits for"
 ARMS = {"age of left arm", "age of right arm"}
@@ -55,13 +52,6 @@ class Listener(Peer):
         return {each.key: each.value for each in of_name[-1].values} if of_name else {}
 
 
-def class_of(node: str) -> Callable[[], Node]:
-    """Returns the class of a node of the graph."""
-    module = next(entry.module for entry in NODES if entry.name == node)
-    made: Callable[[], Node] = getattr(importlib.import_module(module), node.title().replace("_", ""))
-    return made
-
-
 def settings_of(node: str, folder: Path) -> dict[str, dict[str, Any]]:
     """Returns the settings with which a node starts alone, and loads no weights."""
     sections: dict[str, dict[str, Any]] = {"run": {"run_dir": str(folder / "runs"), "autostart": False}}
@@ -85,7 +75,7 @@ def test_a_node_tells_what_people_look_for(node: str, tmp_path: Path, capfd: pyt
     config = node_config(tmp_path, **settings_of(node, tmp_path))
     name = STATUSES.get(node, node)
     with running_graph(config, tmp_path, Listener, capfd) as graph:
-        graph.add(class_of(node)())
+        graph.add(node_class(node)())
         graph.until(lambda: graph.peer.values_of(name))
         values = graph.peer.values_of(name)
     assert REQUIRED[node] <= values.keys()

@@ -7,8 +7,11 @@ from collections.abc import Iterator
 import pytest
 
 from chunk_ppo_ros.config import RobotConfig
+from chunk_ppo_ros.nodes.common.worker_node import WorkerNode
 from chunk_ppo_ros.nodes.wire import qos, topics
+from chunk_ppo_ros.runtime.description import NODES
 from support.fake_node import FakeNode
+from support.node_harness import node_class
 
 TOPICS = {
     "action_chunk": ("chunk_ppo_msgs/msg/ActionChunk", qos.RELIABLE, qos.RELIABLE),
@@ -97,6 +100,9 @@ RECORDED = {
     "emergency_stop",
     "emergency_stop_state",
     "deadman",
+    "discarded_episode",
+    "policy_node/ready",
+    "trainer_node/ready",
     "robot/left/joint_trajectory",
     "robot/right/joint_trajectory",
     "/clock",
@@ -142,6 +148,19 @@ def test_the_images_of_a_camera_have_the_topic_that_the_robot_s_setting_says() -
 def test_all_that_a_replay_needs_is_recorded() -> None:
     assert {topic.name for topic in topics.RECORDED} == RECORDED
     assert len(topics.RECORDED) == len(RECORDED)
+
+
+def test_each_topic_is_recorded_or_says_why_not() -> None:
+    left_out = set(topics.NOT_RECORDED)
+    assert {topic.name for topic in table()} <= RECORDED | left_out
+    assert not left_out & RECORDED
+    assert all(topics.NOT_RECORDED.values())
+
+
+def test_each_node_that_says_whether_it_is_ready_is_recorded() -> None:
+    slow = {entry.name for entry in NODES if issubclass(node_class(entry.name), WorkerNode)}
+    assert {topic.name for topic in topics.READY_OF_NODES} == {f"{name}/ready" for name in slow}
+    assert all(described(topic) == described(topics.READY) for topic in topics.READY_OF_NODES)
 
 
 class Node(FakeNode):

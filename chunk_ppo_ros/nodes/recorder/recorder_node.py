@@ -43,14 +43,14 @@ class RecorderNode(Node):
 
     def __init__(self) -> None:
         super().__init__("recorder_node")
-        config = parameters.declare(self, "model", "run", "env", "robot")
+        config = parameters.declare(self, "model", "run", "env", "robot", "operate")
         self._conditions = Conditions(self)
         self._num_messages, self._num_bytes = 0, 0
         self._time = RosTime(self, config)
         PeriodicDiagnostics(self, level=lambda: self._conditions.level, tell=self._tell, now=self._time.now)
         self._folder = config.run.folder / "bag"
         self._lock = threading.Lock()  # the cameras are compressed in a thread of their own
-        recorded = (*topics.RECORDED, *command_topics(config))
+        recorded = (*topics.RECORDED, topics.joy_buttons(config.operate.joy_topic), *command_topics(config))
         self._recorder: BagRecorder | None = self._begin(config, recorded)
         self._topics = [TopicRecording(self, topic, self._record, self._note_lost) for topic in recorded]
         self._cameras = CameraRecording(self, config, self._record) if config.run.bag_cameras else None

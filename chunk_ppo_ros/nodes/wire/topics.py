@@ -1,7 +1,7 @@
 """All topics of the graph, each with its name, the type of its messages and its QoS profiles.
 
-docs/design.md says which node owns what is sent on a topic. A new topic is one entry here, and stands in `RECORDED` if
-recorder_node records it. A node subscribes to messages of this package by `nodes/common/subscriptions.py`, which checks
+docs/design.md says which node owns what is sent on a topic. A new topic is one entry here, and stands in `RECORDED` or
+in `NOT_RECORDED`. A node subscribes to messages of this package by `nodes/common/subscriptions.py`, which checks
 their format.
 """
 
@@ -191,6 +191,10 @@ CLOCK = Topic(topic_names.CLOCK, Clock, qos.STREAM_PUBLISHER, read=qos.SENSOR)
 ROSOUT = Topic("/rosout", Log, qos.LOG)
 DIAGNOSTICS = Topic("/diagnostics", DiagnosticArray, qos.RELIABLE)
 READY = Topic("~/ready", Bool, qos.LATCHED, read=qos.LATCHED_SUBSCRIPTION)
+READY_OF_NODES = tuple(
+    dataclasses.replace(READY, name=READY.name.replace("~", node)) for node in ("policy_node", "trainer_node")
+)
+"""The same topic by the names that it has for other nodes, of each node whose work is slow."""
 
 # People and their devices publish these, and robot_node says on the last whether there is an emergency stop.
 EMERGENCY_STOP = Topic("emergency_stop", Bool, qos.RELIABLE)
@@ -206,7 +210,7 @@ HANDLED_INPUT = Topic("handled_input", msg.HandledInput, qos.HANDLED)
 
 def joy_buttons(name: str) -> Topic:
     """Returns the topic of the buttons of pedals and pads, whose name is the setting `operate.joy_topic`."""
-    return Topic(name, Joy, qos.RELAXED)
+    return Topic(name, Joy, qos.RELIABLE, read=qos.RELAXED)
 
 
 PUBLISHED_BY_ONE = (
@@ -243,6 +247,7 @@ RECORDED = (
     TRANSITION,
     TRANSITION_ACK,
     EPISODE_EVENT,
+    DISCARDED_EPISODE,
     EPISODE_STATE,
     OPERATOR_CALL,
     HANDLED_INPUT,
@@ -254,6 +259,7 @@ RECORDED = (
     REPEATED_ACK,
     HUMAN_FEEDBACK,
     ROBOT_ACTIVE,
+    *READY_OF_NODES,
     EMERGENCY_STOP,
     EMERGENCY_STOP_STATE,
     DEADMAN,
@@ -265,3 +271,17 @@ RECORDED = (
     ROSOUT,
 )
 """The topics that recorder_node records of every run. docs/bags.md says what is in a bag beside them."""
+
+NOT_RECORDED = {
+    READY.name: "its messages are recorded on the topics of READY_OF_NODES",
+    **dict.fromkeys(
+        [topic.name for each in (ARM_COMMANDS, GRIPPER_COMMANDS, SHADOW_COMMANDS) for topic in each.values()],
+        "the back end and the shadow mode decide which commands there are; nodes/recorder/command_topics.py lists them",
+    ),
+    ANNOTATED_VIEW.name: "view_node draws it again from what is recorded",
+}
+"""The names of the other topics that stand here, and why they are not in `RECORDED`.
+
+Those whose names are settings are made by functions. recorder_node records the buttons of pedals, and cameras where
+`run.bag_cameras` asks for it.
+"""
