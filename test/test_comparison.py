@@ -108,6 +108,24 @@ def test_the_command_compares_runs(
     assert "--to must be given with several runs" in capsys.readouterr().err
 
 
+def test_a_run_without_a_trainer_names_the_files_that_show_its_result(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    folder = tmp_path / "runs" / "deployed"
+    folder.mkdir(parents=True)
+    (folder / "episodes.jsonl").write_text("")
+    assert main(["report", "deployed"]) == 2
+    assert "read runs/deployed/episodes.jsonl (a line for each episode); where two" in capsys.readouterr().err
+    (folder / "results.txt").write_text("success\n")
+    assert main(["report", str(folder)]) == 2
+    printed = capsys.readouterr().err
+    assert "a run without a trainer (deploy, or evaluate --graph), which has no curves" in printed
+    assert f"read {folder}/results.txt (the result so far) and {folder}/episodes.jsonl (a line for each" in printed
+    assert main(["report", "nothing"]) == 2
+    assert "got 'nothing'; the runs here are none" in capsys.readouterr().err
+
+
 def test_a_run_is_compared_once(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]):
     monkeypatch.chdir(tmp_path)
     write_run(tmp_path / "runs", "one")

@@ -7,6 +7,7 @@ from pathlib import Path
 
 from chunk_ppo_ros.config.commands.runs import report_parser
 from chunk_ppo_ros.core.errors import UserError
+from chunk_ppo_ros.core.files.deployed_run import EPISODES, RESULT_TEXT
 from chunk_ppo_ros.reporting.metrics_file import FILE_NAME
 from chunk_ppo_ros.reporting.page.comparison import COMPARISON_NAME, write_comparison
 from chunk_ppo_ros.reporting.page.page import PAGE_NAME
@@ -22,16 +23,30 @@ def find_run(name: str, *, runs: Path = Path("runs")) -> Path:
     """Returns the folder of a run. `name` is a path to it or its name below `runs`.
 
     Raises:
-        ReportError: when neither folder has metrics; the text lists the existing runs.
+        ReportError: when neither folder has metrics. The text lists the existing runs, or says which files have the
+            result of a run without a trainer.
     """
     for folder in (Path(name), runs / name):
         if (folder / FILE_NAME).is_file():
             return folder
     existing = sorted(path.parent.name for path in runs.glob(f"*/{FILE_NAME}"))
+    for folder in (Path(name), runs / name):
+        if folder.is_dir() and (files := _of_deployment(folder)):
+            raise ReportError(
+                f"a run must have {FILE_NAME} for its page, got {folder} of a run without a trainer (deploy, or "
+                f"evaluate --graph), which has no curves; read {files}; where two "
+                "checkpoints are compared, wait for the last episode, because these files name the one that acts"
+            )
     raise ReportError(
         f"a run must be a folder with {FILE_NAME}, or the name of one below {runs}/, got '{name}'; "
         f"the runs here are {', '.join(existing) or 'none; start the command in the folder that has runs/'}"
     )
+
+
+def _of_deployment(folder: Path) -> str:
+    """Returns the files of a run without a trainer with what they show; empty for a folder that has none of them."""
+    shown = {RESULT_TEXT: "the result so far", EPISODES: "a line for each episode"}
+    return " and ".join(f"{folder / file} ({what})" for file, what in shown.items() if (folder / file).is_file())
 
 
 def main(arguments: Sequence[str]) -> int:

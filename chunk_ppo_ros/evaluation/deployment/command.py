@@ -12,9 +12,10 @@ from collections.abc import Sequence
 
 from chunk_ppo_ros.config import TrainConfig
 from chunk_ppo_ros.core.errors import UserError
+from chunk_ppo_ros.core.files.deployed_run import RESULT_JSON, RESULT_TEXT
 from chunk_ppo_ros.evaluation.deployment.flags import deploy_parser
 from chunk_ppo_ros.evaluation.deployment.plan import DeploymentPlan
-from chunk_ppo_ros.evaluation.deployment.results import JSON_FILE, TEXT_FILE, DeploymentResult
+from chunk_ppo_ros.evaluation.deployment.results import DeploymentResult
 from chunk_ppo_ros.evaluation.deployment.setup import deployment_config
 from chunk_ppo_ros.runtime.graph import run_graph
 
@@ -44,7 +45,7 @@ def print_result(config: TrainConfig, *, resume: str = "") -> None:
         print(f"there is no result: {error}", flush=True)
         return
     if result.records:
-        print(f"{result}\nresults: {folder / TEXT_FILE}, {folder / JSON_FILE}", flush=True)
+        print(f"{result}\nresults: {folder / RESULT_TEXT}, {folder / RESULT_JSON}", flush=True)
     if resume:
         print(resume, flush=True)
 

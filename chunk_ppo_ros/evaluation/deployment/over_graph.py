@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import argparse
 
+from chunk_ppo_ros.core.files.deployed_run import RESULT_JSON
 from chunk_ppo_ros.evaluation.deployment.command import run_deployment
-from chunk_ppo_ros.evaluation.deployment.results import JSON_FILE
 from chunk_ppo_ros.evaluation.deployment.setup import deployment_config
 from chunk_ppo_ros.runtime.graph import GRAPH_FLAGS
 
@@ -27,7 +27,7 @@ def evaluate(parser: argparse.ArgumentParser, parsed: argparse.Namespace) -> int
     """
     config = deployment_config(parser, parsed)
     status = run_deployment(parser, parsed, config)
-    results = config.run.folder / JSON_FILE
+    results = config.run.folder / RESULT_JSON
     if parsed.json and results.exists():
         parsed.json.write_bytes(results.read_bytes())
     return status

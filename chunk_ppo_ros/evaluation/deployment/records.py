@@ -8,11 +8,9 @@ import os
 from pathlib import Path
 
 from chunk_ppo_ros.core.errors import UserError
+from chunk_ppo_ros.core.files.deployed_run import EPISODES
 from chunk_ppo_ros.core.files.disk_errors import usable
 from chunk_ppo_ros.core.files.durable_folders import make_folder, sync_folder
-
-FILE = "episodes.jsonl"
-"""The name of the file of records in the folder of a run."""
 
 SUCCESS = "SUCCESS"
 WITH_RESULT = (SUCCESS, "FAILURE", "TIME_LIMIT")
@@ -89,7 +87,7 @@ class EpisodeFile:
     """
 
     def __init__(self, folder: Path) -> None:
-        self.path = folder / FILE
+        self.path = folder / EPISODES
 
     def read(self) -> list[EpisodeRecord]:
         """Returns the records. A last line that a killed process left incomplete is not one of them.

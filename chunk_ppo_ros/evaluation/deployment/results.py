@@ -8,13 +8,12 @@ from collections.abc import Sequence
 from pathlib import Path
 
 from chunk_ppo_ros.core.atomic_file import write_atomically
+from chunk_ppo_ros.core.files.deployed_run import RESULT_JSON, RESULT_TEXT
 from chunk_ppo_ros.evaluation.deployment.plan import DeploymentPlan
 from chunk_ppo_ros.evaluation.deployment.records import EpisodeFile, EpisodeRecord
 from chunk_ppo_ros.evaluation.deployment.run_file import DeployedRun
 from chunk_ppo_ros.evaluation.statistics import compare_rates, paired_test, success_interval
 
-TEXT_FILE, JSON_FILE = "results.txt", "results.json"
-"""The names of the files with the result in the folder of a run."""
 NAMES = ("A", "B")
 """What the checkpoints are called in the result."""
 
@@ -145,5 +144,5 @@ class DeploymentResult:
         Raises:
             OSError: when a file cannot be written.
         """
-        write_atomically(folder / TEXT_FILE, lambda file: file.write(f"{self}\n".encode()))
-        write_atomically(folder / JSON_FILE, lambda file: file.write(self.to_json().encode()))
+        write_atomically(folder / RESULT_TEXT, lambda file: file.write(f"{self}\n".encode()))
+        write_atomically(folder / RESULT_JSON, lambda file: file.write(self.to_json().encode()))
