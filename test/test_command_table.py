@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from pathlib import Path
 
 import pytest
 
@@ -10,6 +11,7 @@ from chunk_ppo_ros.__main__ import COMMANDS, main
 from chunk_ppo_ros.cli.reference import describe_commands
 from chunk_ppo_ros.cli.table import GROUPS
 from chunk_ppo_ros.config import PRESETS
+from chunk_ppo_ros.config.commands.training import demo_parser, pretrain_parser
 from support.fresh_python import run_program
 
 SLOW = ("jax", "mujoco", "rclpy", "matplotlib", "pyarrow", "h5py", "tqdm")
@@ -141,3 +143,13 @@ def test_a_wrong_flag_is_refused_in_one_line_and_the_usage(name: str, capsys: py
     error, usage = capsys.readouterr().err.splitlines()
     assert error.startswith(f"chunk_ppo {name}: unknown flag --jsno; did you mean ")
     assert usage.startswith(f"usage: chunk_ppo {name}") and usage.endswith("--help lists the flags")
+
+
+def test_the_help_and_the_pages_say_the_same_times() -> None:
+    demo, pretrain = ("\n".join(text for _, text in parser().examples) for parser in (demo_parser, pretrain_parser))
+    root = Path(__file__).parents[1]
+    english, chinese, tutorial = (
+        (root / name).read_text(encoding="utf-8") for name in ("README.md", "README.zh.md", "docs/tutorial.md")
+    )
+    assert all("7 to 15 minutes on" in text for text in (demo, english)) and "7 至 15 分钟" in chinese
+    assert all("3 to 6 minutes" in text for text in (pretrain, english, tutorial)) and "3 至 6 分钟" in chinese

@@ -20,7 +20,7 @@ def demo_parser() -> FlagParser:
             "tokens instead, because PPO learns from the differences between chunks."
         ),
         examples=(
-            (command_line("demo"), "about seven minutes on two cores; prints where its summary and plot lie"),
+            (command_line("demo"), "7 to 15 minutes on two cores; ends with the place of its page"),
             (command_line("demo", "--record"), "records the topics too, as a bag in the folder of the run"),
         ),
         first=("--exp_name", "--episodes", "--record", "--simulator", "--total_timesteps", "--no_wandb"),
@@ -71,7 +71,7 @@ def pretrain_parser() -> FlagParser:
         examples=(
             (
                 command_line("pretrain --config demo --exp_name mine"),
-                "imitates the simulator's scripted demonstrations, in about three minutes on two cores",
+                "imitates the simulator's scripted demonstrations, in 3 to 6 minutes on two cores",
             ),
             (
                 command_line("pretrain --exp_name cup --episodes recordings/cup --prompt 'lift the cup'"),
