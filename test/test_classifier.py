@@ -258,3 +258,6 @@ def test_the_command_writes_a_classifier(
         with pytest.raises(SystemExit):
             training.main([*arguments, *wrong])
         assert "--num_steps and --last_steps must be at least 1, got " in capsys.readouterr().err
+    with pytest.raises(SystemExit):
+        training.main(["recordings", "--output", str(tmp_path / "door")])
+    assert f"--output must end with .npz, got {tmp_path}/door; write {tmp_path}/door.npz" in capsys.readouterr().err

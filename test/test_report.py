@@ -16,6 +16,8 @@ from chunk_ppo_ros.reporting.curves.episodes import Episodes
 from chunk_ppo_ros.reporting.curves.updates import Updates
 from chunk_ppo_ros.reporting.metrics_log import MetricsLog
 from chunk_ppo_ros.reporting.page.changed_settings import nearest_preset
+from chunk_ppo_ros.reporting.page.provenance import duration
+from chunk_ppo_ros.reporting.page.run_data import RunData
 from chunk_ppo_ros.reporting.report import write_report
 from chunk_ppo_ros.reporting.run_metrics import episode_metrics, run_time_metrics
 
@@ -45,9 +47,9 @@ def make_config(tmp_path, **ppo):
     return dataclasses.replace(preset, run=run, ppo=dataclasses.replace(preset.ppo, **ppo))
 
 
-def write_run(tmp_path, *, num_updates=4, start="fresh weights", is_fallback=False, evaluations=()):
+def write_run(tmp_path, *, num_updates=4, start="fresh weights", is_fallback=False, evaluations=(), **more):
     """Writes four episodes of two chunks an update. From the third update on they succeed."""
-    origin = {"start": start, "is_fallback": is_fallback}
+    origin = {"start": start, "is_fallback": is_fallback, **more}
     run_dir = tmp_path / "runs" / "name"
     with MetricsLog.open(run_dir, config=make_config(tmp_path), run_id="name-1", **origin) as log:
         for number in range(num_updates):
@@ -113,6 +115,17 @@ def test_summary_says_what_was_run_and_what_came_of_it(tmp_path):
         assert line in text.splitlines()
     assert "|\n\nSuccess of step_4 against" in text  # The table ends before the sentence begins.
     assert len(text.splitlines()) < 60  # one page
+
+
+def test_the_summary_says_how_long_the_run_took_on_what_and_how_to_go_on(tmp_path):
+    run_dir = write_run(tmp_path, form="train")
+    lines = write_report(run_dir).read_text().splitlines()
+    assert f"| duration | {duration(RunData.read(run_dir))} |" in lines  # as on the page
+    (software,) = [line for line in lines if line.startswith("| software |")]
+    assert "chunk_ppo_ros " in software
+    place = lines.index("## Go on with this run")
+    assert lines[place + 3].startswith("chunk_ppo train --config debug") and "--resume" in "".join(lines[place:])
+    assert "## Go on with this run" not in write_report(write_run(tmp_path / "older")).read_text()
 
 
 def test_the_curve_is_a_picture_and_nothing_unfinished_is_left(tmp_path):

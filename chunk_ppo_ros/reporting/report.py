@@ -15,7 +15,7 @@ from chunk_ppo_ros.reporting.metrics_file import Record
 from chunk_ppo_ros.reporting.page.changed_settings import nearest_preset
 from chunk_ppo_ros.reporting.page.headline import state
 from chunk_ppo_ros.reporting.page.page import PAGE_NAME, write_page
-from chunk_ppo_ros.reporting.page.provenance import places
+from chunk_ppo_ros.reporting.page.provenance import duration, places, run_command, software
 from chunk_ppo_ros.reporting.page.run_data import RunData
 from chunk_ppo_ros.reporting.prompt_tables import evaluation_rows, prompt_table
 from chunk_ppo_ros.reporting.time_section import time_section
@@ -50,6 +50,7 @@ def write_report(run_dir: Path) -> Path:
         time_section(run.timed, updates, in_lockstep=run.is_in_lockstep),
         _evaluations(run.evaluations),
         f"## Learning curve\n\n![Learning curve]({PLOT_NAME})",
+        _go_on(run),
         "## Files\n\n" + _table(_places(run)),
     ]
     path = run.folder / SUMMARY_NAME
@@ -71,6 +72,8 @@ def _facts(run: RunData) -> dict[str, str]:
         "start": _start(run.start),
         "trained on": "{policy_version} updates, {num_chunks} chunks, {num_steps} control steps".format_map(made),
         "finished episodes": str(len(run.episodes)),
+        "duration": duration(run),
+        "software": software(run),
     }
 
 
@@ -121,6 +124,12 @@ def _evaluations(evaluations: Sequence[Record]) -> str:
 def _interval(record: Record, metric: str, form: str) -> str:
     """Returns the 95 % interval of a metric, whose ends are recorded as `<metric>_low` and `<metric>_high`."""
     return f"[{record[f'{metric}_low']:{form}}, {record[f'{metric}_high']:{form}}]"
+
+
+def _go_on(run: RunData) -> str:
+    """Returns the command that goes on with the run, where its record says how it was started."""
+    command = run_command(run, resume=True)
+    return f"## Go on with this run\n\n```bash\n{command}\n```" if command else ""
 
 
 def _places(run: RunData) -> dict[str, str]:

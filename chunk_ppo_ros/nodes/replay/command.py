@@ -9,7 +9,6 @@ from __future__ import annotations
 
 import contextlib
 import functools
-import sys
 import tempfile
 from collections.abc import Iterator, Sequence
 from pathlib import Path
@@ -17,7 +16,6 @@ from pathlib import Path
 import rclpy
 from rclpy.context import Context
 from rclpy.logging import LoggingSeverity, set_logger_level
-from tqdm import tqdm
 
 from chunk_ppo_ros.config import TrainConfig
 from chunk_ppo_ros.config.commands.runs import replay_parser
@@ -33,6 +31,7 @@ from chunk_ppo_ros.nodes.replay.recorded_run import RecordedRun, read_run
 from chunk_ppo_ros.nodes.replay.replayed_referee import ReplayedRewardNode
 from chunk_ppo_ros.nodes.replay.trainer_link import TrainerLink
 from chunk_ppo_ros.nodes.replay.trainer_process import TrainerProcess, keep_off_the_network, settings_of_replay
+from chunk_ppo_ros.reporting.progress.bar import progress_bar
 from chunk_ppo_ros.runtime.ros_domain import claim_domain
 
 PARAMETERS = "params.yaml"
@@ -124,8 +123,8 @@ def _replay(recorded: RecordedRun, bags: tuple[Path, ...], config: TrainConfig, 
         reader: Bags = stack.enter_context(opened(bags))
         conductor = Conductor(recorded, reward, link, reader.raw, patience=patience, go_on=trainer.goes_on)
         total = len(recorded.inputs)
-        with tqdm(total=total, desc="replay", unit="input", disable=not sys.stderr.isatty()) as bar:
-            conductor.run(on_input=lambda number: bar.update(number - bar.n))
+        with progress_bar("replay", unit="input", total=total) as bar:
+            conductor.run(on_input=lambda number: bar.set(number, total))
 
 
 def _compare(recorded: RecordedRun, bags: tuple[Path, ...], output: Path, run: str) -> list[Comparison]:

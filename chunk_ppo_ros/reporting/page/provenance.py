@@ -50,22 +50,18 @@ def configuration(run: RunData) -> Html:
 
 def provenance(run: RunData) -> Html:
     """Returns facts of the run, its commands and the places of its files."""
-    newest, seconds = run.start, run.wall
     facts: list[tuple[object, object]] = [
         ("run", run.run_id),
         ("begun", time.strftime("%Y-%m-%d %H:%M:%S", time.localtime(run.begun))),
-        ("duration", "not recorded" if seconds is None else duration_text(seconds)),
+        ("duration", duration(run)),
         ("seed", run.config["run"].get("seed", "not recorded")),
-        ("start", newest.get("start") or "not recorded"),
+        ("start", run.start.get("start") or "not recorded"),
         (
             "trained on",
             f"{len(run.updates)} updates, {run.updates.counted('num_chunks')} chunks, {run.num_steps} control steps",
         ),
         ("finished episodes", len(run.episodes)),
-        (
-            "software",
-            ", ".join(f"{key} {value}" for key, value in newest.get("software", {}).items()) or "not recorded",
-        ),
+        ("software", software(run)),
     ]
     return joined(
         [
@@ -85,13 +81,29 @@ def places(run: RunData) -> list[tuple[str, Path]]:
     return [*rows, *((text, run.folder / name) for name, text in _FOLDERS.items() if (run.folder / name).exists())]
 
 
-def _commands(run: RunData) -> Html:
+def duration(run: RunData) -> str:
+    """Returns how long the run has taken."""
+    return "not recorded" if run.wall is None else duration_text(run.wall)
+
+
+def software(run: RunData) -> str:
+    """Returns the versions of what the run ran on."""
+    return ", ".join(f"{key} {value}" for key, value in run.start.get("software", {}).items()) or "not recorded"
+
+
+def run_command(run: RunData, *, resume: bool) -> str:
+    """Returns the command that goes on with the run, or that makes it again; empty where none is recorded."""
     form = run.start.get("form")
     if form not in ("train", "graph"):
-        return tag("p", "The record of this run does not say by which command it was started.", class_="soft")
+        return ""
     variables = run.start.get("variables", {})  # Earlier versions did not record them.
-    go_on = command_line(form, run.config, resume=True, variables=variables)
-    again = command_line(form, run.config, resume=False, variables=variables)
+    return command_line(form, run.config, resume=resume, variables=variables)
+
+
+def _commands(run: RunData) -> Html:
+    go_on, again = run_command(run, resume=True), run_command(run, resume=False)
+    if not go_on:
+        return tag("p", "The record of this run does not say by which command it was started.", class_="soft")
     complete = "This run is complete. To go on with it, raise --total_timesteps in this command:"
     where = tag("p", "Both commands are meant for the folder in which the run was started.", class_="note")
     return joined(
