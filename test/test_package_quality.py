@@ -69,6 +69,11 @@ def test_the_citation_has_the_keys_of_its_format_and_says_what_the_package_says(
     assert [citation["license"]] == parse_package(str(ROOT / "package.xml")).licenses
 
 
+@pytest.mark.parametrize("page", ["README.md", "README.zh.md"])
+def test_the_first_page_says_how_to_cite_the_package(page: str) -> None:
+    assert "CITATION.cff" in (ROOT / page).read_text(encoding="utf-8")
+
+
 def test_what_the_container_file_copies_is_there() -> None:
     copied = [words.split() for name, words in INSTRUCTIONS if name == "COPY"]
     sources = [

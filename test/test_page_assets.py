@@ -1,4 +1,4 @@
-"""Tests that uPlot is in the repository as its authors published it, and that an installed package finds it."""
+"""Tests that uPlot and MathJax are here as their authors published them, and that an installed package finds uPlot."""
 
 from __future__ import annotations
 
@@ -16,6 +16,18 @@ PUBLISHED = {
     "uPlot.iife.min.js": "19c8d4c6ad88929a79f4ae49d6f7161566dfd0ba3d15cc495e974f787eb78f1f",
     "uPlot.min.css": "df630c6a8d6f8eeaff264b50f73ce5b114f646ffd9a0bb74f049b0a00135fa04",
 }
+
+# The checksums (SHA-256) of LICENSE and es5/tex-svg.js in the package mathjax-3.2.2.tgz from npm.
+MATHJAX = {
+    "LICENSE": "cfc7749b96f63bd31c3c42b5c471bf756814053e847c10f3eb003417bc523d30",
+    "tex-svg.js": "d4295dc33744836935c1399feece5159577b34c5c8ffb9f1c6324cd82e03a882",
+}
+
+
+@pytest.mark.parametrize("name", MATHJAX)
+def test_mathjax_is_unmodified(name: str, repository: Path) -> None:
+    content = (repository / "third_party" / "mathjax" / name).read_bytes()
+    assert hashlib.sha256(content).hexdigest() == MATHJAX[name]
 
 
 @pytest.mark.parametrize("name", PUBLISHED)
