@@ -154,6 +154,7 @@ def run_session(session: Session) -> dict[int, tuple[int, bool]]:
 
     last = person.play()
     person.mark(last, Event.SUCCESS)
+    person.until_accepted(last)
     expected[last] = Event.SUCCESS, False
     return expected
 

@@ -38,6 +38,7 @@ class Ears(Node):
         for topic in (
             topics.EPISODE_EVENT,
             topics.EPISODE_STATE,
+            topics.TRANSITION_ACK,
             topics.TAKEOVER_STATE,
             topics.ACTION_CHUNK,
             topics.CHUNK_OUTCOME,
@@ -192,6 +193,16 @@ class Person(Spinner):
 
         wanted = counted() + chunks
         self.until(lambda: counted() >= wanted, timeout=PATIENCE)
+
+    def until_accepted(self, episode: int) -> None:
+        """Waits until the trainer has accepted each chunk of the episode that counts."""
+
+        def accepted() -> set[int]:
+            acks = self.ears.heard["transition_ack"]
+            return {each.sequence_number for each in acks if each.status == msg.TransitionAck.ACCEPTED}
+
+        counted = {each.sequence_number for each in self.outcomes(episode) if each.valid}
+        self.until(lambda: counted <= accepted(), timeout=PATIENCE)
 
     def mark(self, episode: int, outcome: int) -> None:
         """Ends the episode, and waits for its end."""
