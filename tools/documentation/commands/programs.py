@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import argparse
 import contextlib
+import functools
 import importlib.util
 import io
 import pathlib
@@ -36,7 +37,7 @@ def fault_of_own(arguments: Sequence[str]) -> str:
     name = arguments[0]
     if name not in COMMANDS:
         return f"there is no command {name}"
-    parser = COMMANDS[name].make_parser("chunk_ppo_ros")
+    parser = _parser_of(name)
     if parser is None:
         return ""
     printed = io.StringIO()
@@ -46,6 +47,12 @@ def fault_of_own(arguments: Sequence[str]) -> str:
     except SystemExit as exit_:
         return "" if exit_.code in (0, None) else printed.getvalue().strip().splitlines()[0]
     return "" if "--params_file" in arguments else _fault_of_settings(namespace)
+
+
+@functools.cache
+def _parser_of(command: str) -> argparse.ArgumentParser | None:
+    """Returns the parser of a command. With its hundreds of flags it takes a second to make."""
+    return COMMANDS[command].make_parser("chunk_ppo_ros")
 
 
 def _fault_of_settings(namespace: argparse.Namespace) -> str:
