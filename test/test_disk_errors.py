@@ -15,11 +15,12 @@ from chunk_ppo_ros.agent.run_start.run_log import open_metrics
 from chunk_ppo_ros.config import TrainConfig
 from chunk_ppo_ros.core.counter_file import CounterFile
 from chunk_ppo_ros.core.errors import UserError
+from chunk_ppo_ros.core.files.deployed_run import EPISODES
 from chunk_ppo_ros.core.files.disk_errors import DiskError, usable
 from chunk_ppo_ros.data.earlier_journal import EARLIER, take_over
 from chunk_ppo_ros.data.rollout_journal import RolloutJournal
 from chunk_ppo_ros.data.store import Store, StoredQueue
-from chunk_ppo_ros.evaluation.deployment.records import FILE, EpisodeFile
+from chunk_ppo_ros.evaluation.deployment.records import EpisodeFile
 from chunk_ppo_ros.evaluation.deployment.run_file import DEPLOYMENT_FILE, DeployedRun
 from chunk_ppo_ros.nodes.policy.policy_store import PolicyStore
 from chunk_ppo_ros.nodes.trainer.intake.set_aside import SetAside
@@ -59,7 +60,7 @@ FOLDERS: dict[str, Callable[[Path], object]] = {
 }
 FILES: dict[str, Callable[[Path], object]] = {
     "next.json": open_counter,
-    FILE: lambda folder: EpisodeFile(folder).read(),
+    EPISODES: lambda folder: EpisodeFile(folder).read(),
     FILE_NAME: open_metrics_of,
     f"{EARLIER}/v0/0.cdr": lambda folder: take_over(folder / EARLIER, RolloutJournal(folder / "journal")),
 }
