@@ -39,6 +39,7 @@ PARAMETERS = {
     "robot.max_velocity": 1.5,
     "robot.max_acceleration": 10.0,
     "robot.scripted_velocity": 1.5,
+    "robot.state_timeout": 3.0,  # The drivers run in this process, beside other tests.
     "model.action_horizon": 100,
 }
 MAX_STEP = 1.5 * PERIOD + 1e-6  # rad; commands are rounded to float32

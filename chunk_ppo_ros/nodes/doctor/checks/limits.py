@@ -7,6 +7,7 @@ from collections.abc import Iterator
 from chunk_ppo_ros.config import RobotConfig
 from chunk_ppo_ros.config.entries.workspace_box import NO_TABLE
 from chunk_ppo_ros.core.findings.finding import Finding, ok, skipped, warn
+from chunk_ppo_ros.nodes.doctor.checks.looking import NOT_LOOKED
 from chunk_ppo_ros.nodes.doctor.facts import Facts
 
 NAME = "limits that are off"
@@ -19,7 +20,9 @@ MOTOR_LIMITS = ("max_current", "max_gripper_current", "max_temperature")
 def switched_off(facts: Facts) -> Iterator[Finding]:
     """Names the limits that are off where the robot is a real one."""
     robot = facts.config.robot
-    if facts.config.env.simulator != "none":
+    if facts.graph is None:
+        yield skipped(NAME, NOT_LOOKED)
+    elif facts.config.env.simulator != "none":
         yield skipped(NAME, f"env.simulator is {facts.config.env.simulator}")
     elif off := _off(robot):
         advice = "take their values from config/robot.yaml; docs/robot-limits.md says what each of them guards against"
