@@ -178,6 +178,7 @@ GRAPH_ALONE = (
     "runtime/",
     "agent/run_start/graph_",
     "cli/demo",
+    "reporting/software",  # It records which messages a back end needs, and acts on no setting.
     "evaluation/deployment/",
     "robot/player/",
     "robot/leaders/",

@@ -55,15 +55,19 @@ class Play:
         graph.until(lambda: not len(graph.node.outbox.delivery))
 
     def _start(self) -> None:
-        """Starts the episode, unless a call of before has started it."""
-        events = self.graph.others.events
-        self.graph.until(lambda: events and events[-1].event != Event.ENDED)
-        episode = events[-1].episode
-        if not any((one.episode, one.event) == (episode, Event.STARTED) for one in events):
-            self.graph.call("start_episode", Trigger.Request())
-        if episode != self.episode:
+        """Starts the episode, unless a call of before has started it. A call of before may also end it first."""
+        self.graph.until(self._is_started)
+        if (episode := self.graph.others.events[-1].episode) != self.episode:
             self.episode, self.chunk = episode, 0
-        self.graph.until(lambda: any((one.episode, one.event) == (episode, Event.STARTED) for one in events))
+
+    def _is_started(self) -> bool:
+        events = self.graph.others.events
+        if not events or events[-1].event == Event.ENDED:
+            return False
+        if any((one.episode, one.event) == (events[-1].episode, Event.STARTED) for one in events):
+            return True
+        self.graph.call("start_episode", Trigger.Request())
+        return False
 
     def _play(self, number: int) -> None:
         graph, chance = self.graph, self.chance

@@ -17,7 +17,8 @@ from chunk_ppo_ros.nodes.sim.episode_starter import EpisodeStarter
 from chunk_ppo_ros.nodes.trainer.status.awaited import awaited
 from chunk_ppo_ros.nodes.wire import topics
 from chunk_ppo_ros.runtime.description import NODES
-from support.node_harness import Peer, node_class, node_config, running_graph
+from support.node_classes import node_class
+from support.node_harness import Peer, node_config, running_graph
 
 WAITS = "waits for"
 ARMS = {"age of left arm", "age of right arm"}

@@ -11,7 +11,7 @@ from chunk_ppo_ros.nodes.common.worker_node import WorkerNode
 from chunk_ppo_ros.nodes.wire import qos, topics
 from chunk_ppo_ros.runtime.description import NODES
 from support.fake_node import FakeNode
-from support.node_harness import node_class
+from support.node_classes import node_class
 
 TOPICS = {
     "action_chunk": ("chunk_ppo_msgs/msg/ActionChunk", qos.RELIABLE, qos.RELIABLE),

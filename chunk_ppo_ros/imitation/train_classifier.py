@@ -236,9 +236,9 @@ def main(arguments: Sequence[str]) -> int:
     config = flags.config_or_exit(parser, parsed)
     if parsed.num_steps < 1 or parsed.last_steps < 1:
         parser.error(f"--num_steps and --last_steps must be at least 1, got {parsed.num_steps} and {parsed.last_steps}")
+    check_file(parsed.output, "--output")
     if parsed.output.suffix != ".npz":  # numpy would add it, and the file would have another name.
         parser.error(f"--output must end with .npz, got {parsed.output}; write {parsed.output}.npz")
-    check_file(parsed.output, "--output")
     episodes = with_ends(read_all(parsed.episodes, config))
     check_before(episodes, config, FOR_IMAGES)
     check_frames(episodes, config)

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import dataclasses
-import importlib
 import warnings
 from collections.abc import Callable, Iterator
 from contextlib import ExitStack, contextmanager
@@ -16,7 +15,6 @@ from rclpy.node import Node
 
 from chunk_ppo_ros import config as config_lib
 from chunk_ppo_ros.config.parameter_file import write_parameter_file
-from chunk_ppo_ros.runtime.description import NODES
 from support.spinner import Spinner
 
 with warnings.catch_warnings():  # loading type support imports a parser that uses a deprecated module of Python
@@ -37,13 +35,6 @@ def node_config(folder: Path, **sections: dict[str, Any]) -> config_lib.TrainCon
         changes = {**defaults.get(name, {}), **sections.get(name, {})}
         debug = dataclasses.replace(debug, **{name: dataclasses.replace(getattr(debug, name), **changes)})
     return debug
-
-
-def node_class(name: str) -> type[Node]:
-    """Returns the class of a node of the graph, such as RobotNode for robot_node."""
-    module = next(entry.module for entry in NODES if entry.name == name)
-    found: type[Node] = getattr(importlib.import_module(module), name.title().replace("_", ""))
-    return found
 
 
 class Peer(Node):
