@@ -54,10 +54,8 @@ def run_command(
         return 0 if given else CONFIGURATION_ERROR
     name = given[0]
     if name not in commands:
-        kind = "flag" if name.startswith("-") else "command"
-        near = did_you_mean(
-            name, KNOWN_FLAGS if name.startswith("-") else commands, otherwise=f"; no {kind} is like it."
-        )
+        kind, known = ("flag", KNOWN_FLAGS) if name.startswith("-") else ("command", tuple(commands))
+        near = did_you_mean(name, known, otherwise=f"; no {kind} is like it.")
         print(f"{program}: unknown {kind} '{name}'{near} {program} --help lists the commands.", file=sys.stderr)
         return CONFIGURATION_ERROR
     interrupts.resend_dropped()
