@@ -17,7 +17,7 @@ runpy.run_path(str(pathlib.Path(__file__).with_name("node_packages.py")))
 
 from chunk_ppo_ros.agent.run_start.graph_settings import given_settings, with_checkpoint
 from chunk_ppo_ros.config import MODELS, EnvConfig, TrainConfig, choices, flags
-from chunk_ppo_ros.config.parameter_file import load_config_file, settings_of_file
+from chunk_ppo_ros.config.parameter_file import load_config_file, values_of_file
 from chunk_ppo_ros.nodes.launching.arguments import Argument, Given, SettingsParser
 from chunk_ppo_ros.nodes.launching.graph_actions import describe_launch
 
@@ -57,4 +57,4 @@ def configure(given: Given) -> TrainConfig:
     parser = SettingsParser("training.launch.py")
     parsed = parser.parse_args([*arguments, *(["--model", given("model")] if given("model") else [])])
     config = flags.config_from_flags(parsed, base=load_config_file(file))
-    return with_checkpoint(config, given=(*settings_of_file(file), *given_settings(parsed)), file=file)
+    return with_checkpoint(config, given=(*values_of_file(file), *given_settings(parsed)), file=file)

@@ -13,7 +13,7 @@ from chunk_ppo_ros.__main__ import main
 from chunk_ppo_ros.agent.run_start.graph_settings import with_checkpoint
 from chunk_ppo_ros.config import PRESETS, TrainConfig
 from chunk_ppo_ros.config.entries.cameras import ROBOT_CAMERAS
-from chunk_ppo_ros.config.parameter_file import load_config_file, settings_of_file
+from chunk_ppo_ros.config.parameter_file import load_config_file, values_of_file
 from chunk_ppo_ros.core.errors import CheckpointError, ContradictedCheckpoint
 from chunk_ppo_ros.model.checkpoints.run_settings import RunSettings
 from chunk_ppo_ros.model.checkpoints.saving import save_openpi_checkpoint
@@ -206,11 +206,11 @@ def test_prompts_of_the_user_replace_a_list_of_the_checkpoint(tmp_path: Path) ->
     assert (found.run.prompt, found.episode.prompts) == ("reach", ())
 
 
-def test_the_names_of_a_file_are_those_of_this_release(tmp_path: Path) -> None:
+def test_the_settings_of_a_file_have_the_names_of_this_release(tmp_path: Path) -> None:
     file = parameter_file(tmp_path, env={"max_episode_chunks": 5}, model={"cameras": ["base_0_rgb"]})
-    assert settings_of_file(file) == ("env.max_episode_chunks", "model.cameras")
+    assert values_of_file(file) == {"env.max_episode_chunks": 5, "model.cameras": ["base_0_rgb"]}
     robot = Path(__file__).parents[1] / "config" / "robot.yaml"
-    assert {"model.adapt_to_pi", "run.on_load_failure"} <= set(settings_of_file(robot))
+    assert {"model.adapt_to_pi", "run.on_load_failure"} <= set(values_of_file(robot))
 
 
 def test_the_launch_file_takes_the_settings_of_the_checkpoint_and_names_the_line_of_its_file(
@@ -221,11 +221,11 @@ def test_the_launch_file_takes_the_settings_of_the_checkpoint_and_names_the_line
         file = parameter_file(tmp_path, run=run, **({"model": model} if model else {}))
         config = load_config_file(file)
         if fits:
-            found = with_checkpoint(config, given=settings_of_file(file), file=str(file))
+            found = with_checkpoint(config, given=values_of_file(file), file=str(file))
             assert (found.model.action_horizon, found.env.max_episode_chunks) == (4, 9)
             continue
         with pytest.raises(ContradictedCheckpoint, match=rf"change model.adapt_to_pi in {file}"):
-            with_checkpoint(config, given=settings_of_file(file), file=str(file))
+            with_checkpoint(config, given=values_of_file(file), file=str(file))
     missing = dataclasses.replace(config, run=dataclasses.replace(config.run, resume=True))
     with pytest.raises(CheckpointError, match="holds no finished checkpoint"):
         with_checkpoint(missing, given=())

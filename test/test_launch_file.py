@@ -15,6 +15,7 @@ from typing import Any
 import pytest
 
 from chunk_ppo_ros.config import MODELS, TrainConfig
+from chunk_ppo_ros.config.flags.graph_start import GraphStart
 from chunk_ppo_ros.core.errors import CONFIGURATION_ERROR, SettingError
 from chunk_ppo_ros.evaluation.deployment import setup
 from chunk_ppo_ros.nodes.launching.arguments import Given, check_names, is_started_directly
@@ -185,7 +186,7 @@ def training(monkeypatch: pytest.MonkeyPatch) -> Any:
     """Returns the launch file of a training whose parameter file has no values, and whose run has no checkpoint."""
     launch_file = load_launch_file("training.launch.py")
     monkeypatch.setattr(launch_file, "load_config_file", lambda path: TrainConfig())
-    monkeypatch.setattr(launch_file, "settings_of_file", lambda path: ())
+    monkeypatch.setattr(launch_file, "values_of_file", lambda path: {})
     return launch_file
 
 
@@ -277,6 +278,16 @@ def test_namespace_and_log_level_reach_every_node(actions: Any, tmp_path: pathli
     graph = dataclasses.replace(GRAPH, run_dir=tmp_path)
     plain = actions.NodeActions(graph, on_node_exit="stop").start(ROBOT_NODE)
     assert (plain.named["namespace"], plain.named["ros_arguments"]) == (None, [])
+
+
+def test_trainer_node_learns_which_flags_of_the_graph_the_arguments_stand_for(
+    actions: Any, tmp_path: pathlib.Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    places = {"run_dir": str(tmp_path), "checkpoint_root": str(tmp_path), "exp_name": "one", "config": "robot.yaml"}
+    given = {"namespace": "cell_1", "record": "True", "discovery": "localhost", "domain_id": "45", "log_level": ""}
+    made = actions.start_graph(Given({**places, **given, "on_node_exit": "stop"}), training(monkeypatch).configure)
+    variables = dict(action.given for action in made if len(action.given) == 2)
+    assert GraphStart.of_environment(variables).flags == {"record": True, "namespace": "cell_1", "domain_id": "45"}
 
 
 @pytest.mark.parametrize(

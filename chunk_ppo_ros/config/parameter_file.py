@@ -102,14 +102,14 @@ def load_config_file(
     return config
 
 
-def settings_of_file(path: str | pathlib.Path) -> tuple[str, ...]:
-    """Returns the dotted names of the settings that a parameter file gives, under their names in this release.
+def values_of_file(path: str | pathlib.Path) -> dict[str, Any]:
+    """Returns the settings that a parameter file gives, by their dotted names in this release.
 
     Args:
         path: a file that `load_config_file` has read, which checks it.
     """
     content = yaml.safe_load(pathlib.Path(path).read_text(encoding="utf-8"))
-    return tuple(flatten(carry_over(nest(flatten(_parameters(content))))[0]))
+    return flatten(carry_over(nest(flatten(_parameters(content))))[0])
 
 
 def _parameters(content: Any) -> Mapping[str, Any]:

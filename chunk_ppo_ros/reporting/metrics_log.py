@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 import time
 import types
 from collections.abc import Mapping, Sequence
@@ -9,6 +10,7 @@ from pathlib import Path
 from typing import Any, Protocol
 
 from chunk_ppo_ros import config as config_lib
+from chunk_ppo_ros.config.flags.graph_start import GraphStart
 from chunk_ppo_ros.core.distributions.histogram import Histogram
 from chunk_ppo_ros.core.metrics import Metrics
 from chunk_ppo_ros.core.progress import Counters
@@ -55,6 +57,7 @@ class MetricsLog:
         start: str = "",
         is_fallback: bool = False,
         form: str = "",
+        graph_start: GraphStart | None = None,
     ) -> MetricsLog:
         """Opens the metrics in `run_dir` and appends the configuration.
 
@@ -67,6 +70,7 @@ class MetricsLog:
             start: where the first weights came from, in words; empty where the caller does not know.
             is_fallback: whether fresh weights replaced a checkpoint that could not be loaded.
             form: the sub-command that starts such a run, "train" or "graph"; empty where the caller does not know.
+            graph_start: how the graph was started that the run is part of; None where there is no graph.
 
         Raises:
             OSError: when the folder cannot be written.
@@ -76,6 +80,7 @@ class MetricsLog:
         settings = config_lib.to_dict(config)
         begun = {"start": start, "is_fallback": is_fallback, "form": form, "software": software()}
         begun["variables"] = needed_variables(config)
+        begun["graph_start"] = dataclasses.asdict(graph_start or GraphStart())
         file.append({"kind": "run", "run_id": run_id, "time": time.time(), "config": settings, **begun})
         sinks: list[Sink] = []
         if config.run.wandb and (wandb := wandb_sink.start(run_dir, run_id=run_id, config=settings)) is not None:

@@ -14,23 +14,9 @@ from chunk_ppo_ros.config.parameter_file import load_config_file, write_paramete
 from chunk_ppo_ros.core.errors import SettingError
 from chunk_ppo_ros.core.folders import check_folder, removed_after_failure
 from chunk_ppo_ros.runtime.description import BEHIND_CONTROL, DEPLOYMENT_FILE, NODES, Graph, NodeDescription
-from chunk_ppo_ros.runtime.restarts.node_ends import ON_NODE_EXIT
+from chunk_ppo_ros.runtime.graph_flags import DISCOVERY, add_graph_flags, graph_start
 from chunk_ppo_ros.runtime.ros_domain import DDS_DOMAINS, claim_domain
 from chunk_ppo_ros.runtime.supervisor import Supervisor
-
-DISCOVERY = {"localhost": "LOCALHOST", "static_peers": "LOCALHOST", "subnet": "SUBNET"}
-"""The value of ROS_AUTOMATIC_DISCOVERY_RANGE for each discovery, which limits how far nodes look for each other.
-
-ROS_STATIC_PEERS adds static peers.
-"""
-
-LOG_LEVELS = ("debug", "info", "warn", "error", "fatal")
-"""The severities of ROS logs."""
-
-GRAPH_FLAGS = (
-    *("params_file", "record", "namespace", "log_level", "domain_id", "discovery", "static_peers", "on_node_exit"),
-)
-"""The names of the flags that `add_graph_flags` adds."""
 
 
 def describe(config: TrainConfig, *, record: bool = False, namespace: str = "", log_level: str = "") -> Graph:
@@ -174,7 +160,8 @@ def run_graph(parser: argparse.ArgumentParser, given: argparse.Namespace, config
         config: the configuration of the run.
     """
     try:
-        environment = network_environment(discovery=given.discovery, static_peers=given.static_peers)
+        network = network_environment(discovery=given.discovery, static_peers=given.static_peers)
+        environment = {**network, **graph_start(vars(given), preset=given.config).environment}
         wanted = wanted_domain(given.domain_id, config)
     except ValueError as error:
         parser.error(str(error))
@@ -210,22 +197,3 @@ def graph_parser() -> flags.FlagParser:
     flags.add_config_flags(parser, preset="debug", from_checkpoint=True)
     add_graph_flags(parser)
     return parser
-
-
-def add_graph_flags(parser: argparse.ArgumentParser) -> None:
-    """Adds the flags of the commands that start a graph."""
-    group = parser.add_argument_group("graph", "how the nodes are started, and who sees them")
-    group.add_argument("--params_file", help="parameter file that replaces the preset's values, such as config/*.yaml")
-    group.add_argument("--record", action="store_true", help="record the rollout topics to run_dir/exp_name/bag")
-    group.add_argument("--namespace", default="", help="namespace of all nodes, such as /cell_1")
-    group.add_argument("--log_level", choices=LOG_LEVELS, default="", help="least severity that the nodes log (info)")
-    group.add_argument(
-        "--domain_id", type=int, help="ROS domain (ROS_DOMAIN_ID, or a free one in simulation where it is not set)"
-    )
-    group.add_argument(
-        "--discovery", choices=sorted(DISCOVERY), default="localhost", help="which machines may see the graph"
-    )
-    group.add_argument("--static_peers", default="", help="addresses, separated by ';', for --discovery static_peers")
-    group.add_argument(
-        "--on_node_exit", choices=ON_NODE_EXIT, default="stop", help="what happens when a node ends by itself"
-    )

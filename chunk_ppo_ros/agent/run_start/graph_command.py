@@ -8,7 +8,7 @@ from chunk_ppo_ros.agent.run_start.finished_run import end_if_done
 from chunk_ppo_ros.agent.run_start.graph_settings import given_settings, with_checkpoint
 from chunk_ppo_ros.agent.run_start.starting_checkpoint import has_trained, open_start, way_to_go_on
 from chunk_ppo_ros.config import RunConfig
-from chunk_ppo_ros.config.parameter_file import settings_of_file
+from chunk_ppo_ros.config.parameter_file import values_of_file
 from chunk_ppo_ros.core.errors import CONFIGURATION_ERROR, RUNTIME_ERROR
 from chunk_ppo_ros.core.folders import NewContent
 from chunk_ppo_ros.runtime.description import LOGS
@@ -26,7 +26,7 @@ def main(arguments: Sequence[str]) -> int:
     config = given_config(parser, given)
     if (code := end_if_done(config, open_start(config.run))) is not None:
         return code
-    file = settings_of_file(given.params_file) if given.params_file else ()
+    file = values_of_file(given.params_file) if given.params_file else {}
     config = with_checkpoint(config, given=(*file, *given_settings(given)), file=given.params_file if file else "")
     checkpoints = NewContent(config.run.checkpoint_folder)
     status = run_graph(parser, given, config)

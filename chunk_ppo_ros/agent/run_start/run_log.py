@@ -2,8 +2,11 @@
 
 from __future__ import annotations
 
+import os
+
 from chunk_ppo_ros.agent.learner import Learner
 from chunk_ppo_ros.config import TrainConfig
+from chunk_ppo_ros.config.flags.graph_start import GraphStart
 from chunk_ppo_ros.core.files.disk_errors import usable
 from chunk_ppo_ros.reporting.metrics_log import MetricsLog
 
@@ -28,4 +31,5 @@ def open_metrics(learner: Learner, config: TrainConfig, *, form: str) -> Metrics
             start=str(origin),
             is_fallback=origin.is_fallback,
             form=form,
+            graph_start=GraphStart.of_environment(os.environ),
         )

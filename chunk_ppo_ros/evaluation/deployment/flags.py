@@ -8,7 +8,7 @@ from typing import NoReturn
 from chunk_ppo_ros.config.flags import FlagParser, add_config_flags, command_line
 from chunk_ppo_ros.config.flags.numbers import whole_number_from
 from chunk_ppo_ros.core.errors import SettingError
-from chunk_ppo_ros.runtime.graph import add_graph_flags
+from chunk_ppo_ros.runtime.graph_flags import add_graph_flags
 
 CHECKPOINT_HELP = "a step_<N> folder or an openpi checkpoint with tokenizers"
 

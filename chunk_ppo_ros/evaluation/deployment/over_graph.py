@@ -7,12 +7,12 @@ import argparse
 from chunk_ppo_ros.core.files.deployed_run import RESULT_JSON
 from chunk_ppo_ros.evaluation.deployment.command import run_deployment
 from chunk_ppo_ros.evaluation.deployment.setup import deployment_config
-from chunk_ppo_ros.runtime.graph import GRAPH_FLAGS
+from chunk_ppo_ros.runtime.graph_flags import chosen_flags
 
 
 def refuse_flags(parser: argparse.ArgumentParser, parsed: argparse.Namespace) -> None:
     """Exits with status 2 where something was given that means nothing without `--graph`."""
-    given = [f"--{name}" for name in GRAPH_FLAGS if getattr(parsed, name) != parser.get_default(name)]
+    given = [f"--{name}" for name in chosen_flags(vars(parsed))]
     given += [str(parsed.checkpoint_b)] if parsed.checkpoint_b else []
     if given:
         listed = " and ".join(given)

@@ -15,7 +15,8 @@ from typing import NoReturn
 
 from chunk_ppo_ros.config import TrainConfig, flags
 from chunk_ppo_ros.core.errors import SettingError
-from chunk_ppo_ros.runtime import graph as graph_lib
+from chunk_ppo_ros.runtime.graph_flags import DISCOVERY, LOG_LEVELS
+from chunk_ppo_ros.runtime.restarts.node_ends import ON_NODE_EXIT
 
 BOOLS = {"true": True, "1": True, "false": False, "0": False}
 """What an argument that is true or false may be, in any case, as the conditions of `launch` take it too."""
@@ -51,11 +52,11 @@ SETTINGS = (
 GRAPH_ARGUMENTS = (
     Argument("record", "false", "whether to record the topics as a rosbag2 folder run_dir/exp_name/bag, true or false"),
     Argument("namespace", "", "namespace of all nodes, such as /cell_1; empty is none"),
-    Argument("log_level", "", "least severity that the nodes log; empty is info", ("", *graph_lib.LOG_LEVELS)),
-    Argument("discovery", "localhost", "which machines may see the graph", tuple(graph_lib.DISCOVERY)),
+    Argument("log_level", "", "least severity that the nodes log; empty is info", ("", *LOG_LEVELS)),
+    Argument("discovery", "localhost", "which machines may see the graph", tuple(DISCOVERY)),
     Argument("static_peers", "", "addresses separated by ';', for discovery:=static_peers"),
     Argument("domain_id", "", "ROS domain; empty is ROS_DOMAIN_ID, or a free one in simulation where it is not set"),
-    Argument("on_node_exit", "stop", "what happens when a node ends by itself", graph_lib.ON_NODE_EXIT),
+    Argument("on_node_exit", "stop", "what happens when a node ends by itself", ON_NODE_EXIT),
 )
 """The arguments of the graph, which all launch files have."""
 

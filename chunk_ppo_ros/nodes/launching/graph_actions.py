@@ -19,6 +19,7 @@ from chunk_ppo_ros.nodes.launching.arguments import (
 )
 from chunk_ppo_ros.nodes.launching.node_actions import NodeActions
 from chunk_ppo_ros.runtime import graph as graph_lib
+from chunk_ppo_ros.runtime.graph_flags import graph_start
 from chunk_ppo_ros.runtime.ros_domain import hold_domain
 
 
@@ -65,9 +66,11 @@ def start_graph(given: Given, configure: Callable[[Given], TrainConfig]) -> list
         static_peers=given("static_peers"),
         domain_id=hold_domain(domain, run=config.run.exp_name, makes_time=config.env.is_lockstep),
     )
+    texts = {one.name: text for one in GRAPH_ARGUMENTS if (text := given(one.name))}
+    started = graph_start({**texts, "record": given.is_true("record")})
     actions = NodeActions(graph, on_node_exit=given("on_node_exit"))
     return [
-        *(SetEnvironmentVariable(name, value) for name, value in network.items()),
+        *(SetEnvironmentVariable(name, value) for name, value in {**network, **started.environment}.items()),
         LogInfo(msg=f"ROS_DOMAIN_ID={network['ROS_DOMAIN_ID']}, parameters in {graph.parameter_file}"),
         *(actions.start(node) for node in graph.nodes),
     ]

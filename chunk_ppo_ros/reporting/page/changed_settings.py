@@ -7,6 +7,7 @@ from collections.abc import Mapping
 from typing import Any
 
 from chunk_ppo_ros import config as config_lib
+from chunk_ppo_ros.config.flags.graph_start import GraphStart
 from chunk_ppo_ros.config.parameter_file import flatten
 from chunk_ppo_ros.config.renamed import carry_over
 
@@ -29,15 +30,20 @@ def changes_from_preset(settings: Mapping[str, Any]) -> tuple[str, dict[str, tup
     Args:
         settings: the settings by section, which may be of an earlier version.
     """
-    flat = flatten(present(settings))
     candidates = []
-    for name, preset in config_lib.PRESETS.items():
-        other = flatten(config_lib.to_dict(preset))
-        differing = {key: (value, other.get(key)) for key, value in flat.items() if other.get(key) != value}
+    for name in config_lib.PRESETS:
+        differing = _changes(settings, name, {})
         count = sum(not key.startswith("run.") for key in differing)
         candidates.append((count, name, differing))
     _, name, differing = min(candidates, key=lambda each: each[:2])
     return name, differing
+
+
+def _changes(settings: Mapping[str, Any], preset: str, file: Mapping[str, Any]) -> dict[str, tuple[Any, Any]]:
+    """Returns the value of the run, and that of the preset and of a file over it, for each setting that differs."""
+    before = {**flatten(config_lib.to_dict(config_lib.PRESETS[preset])), **file}
+    flat = flatten(present(settings))
+    return {key: (value, before.get(key)) for key, value in flat.items() if before.get(key) != value}
 
 
 def present(settings: Mapping[str, Any]) -> Mapping[str, Any]:
@@ -49,7 +55,12 @@ def present(settings: Mapping[str, Any]) -> Mapping[str, Any]:
 
 
 def command_line(
-    form: str, settings: Mapping[str, Any], *, resume: bool, variables: Mapping[str, str] | None = None
+    form: str,
+    settings: Mapping[str, Any],
+    *,
+    resume: bool,
+    variables: Mapping[str, str] | None = None,
+    start: GraphStart | None = None,
 ) -> str:
     """Returns the command that starts a run with these settings, for a terminal in which no variable is set for it.
 
@@ -58,10 +69,21 @@ def command_line(
         settings: the settings by section.
         resume: whether the command goes on with the run instead of making it again.
         variables: the variables of the environment that the run needs, as `software.needed_variables` returns them.
+        start: how the graph of the run was started; None where the run has none, or is of a version that did not
+            record it. The settings of its parameter file are given by the file, and those that differ by flags.
     """
-    preset, changes = changes_from_preset(settings)
-    set_first = [_assignment(name, value) for name, value in (variables or {}).items()]
-    words = [*set_first, "chunk_ppo", form, "--config", preset]
+    flags = dict(start.flags) if start else {}
+    if start and start.file and start.preset in config_lib.PRESETS:
+        preset, changes = start.preset, _changes(settings, start.preset, start.file)
+    else:  # All settings are given by flags.
+        flags.pop("params_file", None)
+        preset, changes = changes_from_preset(settings)
+    needed = {**(variables or {})}
+    if "domain_id" in flags:
+        needed.pop("ROS_DOMAIN_ID", None)
+    words = [*(_assignment(name, value) for name, value in needed.items()), "chunk_ppo", form, "--config", preset]
+    for name, value in flags.items():
+        words += _flag(name, value)
     for key, (value, _) in changes.items():
         if key != "run.resume":
             words += _flag(key.partition(".")[2], value)

@@ -8,6 +8,7 @@ import typing
 from pathlib import Path
 
 from chunk_ppo_ros import config as config_lib
+from chunk_ppo_ros.config.flags.graph_start import GraphStart
 from chunk_ppo_ros.config.parameter_file import flatten
 from chunk_ppo_ros.reporting.metrics_file import FILE_NAME
 from chunk_ppo_ros.reporting.page.changed_settings import changes_from_preset, command_line, present
@@ -97,7 +98,12 @@ def run_command(run: RunData, *, resume: bool) -> str:
     if form not in ("train", "graph"):
         return ""
     variables = run.start.get("variables", {})  # Earlier versions did not record them.
-    return command_line(form, run.config, resume=resume, variables=variables)
+    return command_line(form, run.config, resume=resume, variables=variables, start=_graph_start(run))
+
+
+def _graph_start(run: RunData) -> GraphStart:
+    """Returns how the graph of the run was started; nothing where an earlier version did not record it."""
+    return GraphStart(**run.start.get("graph_start", {}))
 
 
 def _commands(run: RunData) -> Html:
@@ -105,7 +111,10 @@ def _commands(run: RunData) -> Html:
     if not go_on:
         return tag("p", "The record of this run does not say by which command it was started.", class_="soft")
     complete = "This run is complete. To go on with it, raise --total_timesteps in this command:"
-    where = tag("p", "Both commands are meant for the folder in which the run was started.", class_="note")
+    where = "Both commands are meant for the folder in which the run was started."
+    if "--params_file=" in go_on:
+        file = _graph_start(run).flags["params_file"]
+        where += f" They read {file} again, so that changes of that file count."
     return joined(
         [
             tag("h3", "Commands"),
@@ -113,7 +122,7 @@ def _commands(run: RunData) -> Html:
             tag("pre", go_on),
             tag("p", "Make the same run again, under a name that is free:"),
             tag("pre", again),
-            where,
+            tag("p", where, class_="note"),
         ]
     )
 

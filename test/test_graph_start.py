@@ -1,0 +1,181 @@
+"""Tests that the commands on the page of a graph start the same graph, with the flags that are no settings."""
+
+from __future__ import annotations
+
+import dataclasses
+import json
+import shlex
+import types
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import pytest
+import yaml
+
+from chunk_ppo_ros.agent.run_start import graph_command, run_log
+from chunk_ppo_ros.cli import demo
+from chunk_ppo_ros.config import PRESETS, TrainConfig
+from chunk_ppo_ros.config.flags.graph_start import VARIABLE, GraphStart
+from chunk_ppo_ros.config.parameter_file import load_config_file
+from chunk_ppo_ros.reporting.metrics_log import MetricsLog
+from chunk_ppo_ros.reporting.page.provenance import provenance, run_command
+from chunk_ppo_ros.reporting.page.run_data import RunData
+from chunk_ppo_ros.runtime import graph as graph_lib
+from chunk_ppo_ros.runtime.graph_flags import chosen_flags, graph_start
+
+
+@dataclasses.dataclass(frozen=True)
+class Started:
+    """A graph that a command would have started, and how the command would have run it."""
+
+    graph: graph_lib.Graph
+    config: TrainConfig
+    named: dict[str, Any]
+
+
+@pytest.fixture
+def start(monkeypatch: pytest.MonkeyPatch) -> Callable[[list[str]], Started]:
+    """Returns a function that gives arguments to the command `graph`, and returns what it would start."""
+    started: list[Started] = []
+
+    class FakeSupervisor:
+        def __init__(self, graph: graph_lib.Graph, **named: Any) -> None:
+            started.append(Started(graph, load_config_file(graph.parameter_file), named))
+
+        def run(self) -> int:
+            return 3
+
+    monkeypatch.setattr(graph_lib, "Supervisor", FakeSupervisor)
+    monkeypatch.delenv("ROS_DOMAIN_ID", raising=False)
+
+    def run(arguments: list[str]) -> Started:
+        assert graph_command.main(arguments) == 3
+        return started.pop()
+
+    return run
+
+
+def page_of(started: Started, **record: Any) -> RunData:
+    """Returns what the page of a run knows, whose trainer_node had the variables of a start."""
+    config, environment = started.config, started.named["environment"]
+    how = {"graph_start": GraphStart.of_environment(environment), "form": "graph", **record}
+    MetricsLog.open(config.run.folder, config=config, run_id="one-1", **how).close()
+    return RunData.read(config.run.folder)
+
+
+def parameter_file(folder: Path, **sections: dict[str, Any]) -> str:
+    path = folder / "my robot.yaml"
+    path.write_text(yaml.safe_dump({"/**": {"ros__parameters": sections}}))
+    return str(path)
+
+
+@pytest.mark.parametrize(
+    "given",
+    [
+        [],
+        ["--record"],
+        ["--namespace", "/cell_1", "--log_level", "warn", "--domain_id", "43"],
+        ["--discovery", "static_peers", "--static_peers", "10.0.0.2;10.0.0.3", "--on_node_exit", "respawn"],
+        ["--discovery", "subnet", "--record", "--gamma", "0.5"],
+    ],
+)
+def test_the_printed_command_starts_the_same_graph(
+    tmp_path: Path, start: Callable[[list[str]], Started], given: list[str]
+) -> None:
+    first = start([*given, "--run_dir", str(tmp_path), "--checkpoint_root", str(tmp_path), "--no_wandb"])
+    run = page_of(first)
+    command = run_command(run, resume=False)
+    program, name, *words = shlex.split(command)
+    assert (program, name) == ("chunk_ppo", "graph")
+    again = start(words)
+    first.named.pop("domain_id"), again.named.pop("domain_id")  # A simulation takes a free one where none is given.
+    assert again == first
+    assert ("--domain_id=43" in words) is ("--domain_id" in given)
+    assert run_command(run, resume=True) == f"{command} --resume"
+
+
+def test_the_printed_command_reads_the_parameter_file_and_gives_by_flags_what_differs_from_it(
+    tmp_path: Path, start: Callable[[list[str]], Started]
+) -> None:
+    places = {"run_dir": str(tmp_path), "checkpoint_root": str(tmp_path), "wandb": False}
+    ppo = {"gamma": 0.5, "gae_lambda": 0.5, "batch_size": 16}
+    file = parameter_file(tmp_path, run=places, ppo=ppo)
+    usual = PRESETS["debug"].ppo.gae_lambda  # The flag gives again what the preset has, and the file does not.
+    first = start(["--params_file", file, "--gae_lambda", str(usual), "--clip_coef", "0.3"])
+    run = page_of(first)
+    command = run_command(run, resume=False)
+    words = shlex.split(command)[2:]
+    assert words == ["--config", "debug", f"--params_file={file}", f"--gae_lambda={usual}", "--clip_coef=0.3"]
+    assert start(words).config == first.config
+    assert "again, so that changes of that file count." in str(provenance(run))
+    Path(file).unlink()
+    assert run_command(run, resume=False) == command, "the page is made of the record, and reads no other file"
+
+
+def test_all_settings_are_flags_where_the_preset_below_the_file_is_gone(
+    tmp_path: Path, start: Callable[[list[str]], Started]
+) -> None:
+    places = {"run_dir": str(tmp_path), "checkpoint_root": str(tmp_path), "wandb": False}
+    first = start(["--params_file", parameter_file(tmp_path, run=places, ppo={"gamma": 0.5})])
+    known = GraphStart.of_environment(first.named["environment"])
+    run = page_of(first, graph_start=dataclasses.replace(known, preset="of another version"))
+    words = shlex.split(run_command(run, resume=False))[2:]
+    assert "--gamma=0.5" in words and not any(word.startswith("--params_file") for word in words)
+    assert start(words).config == first.config
+    assert "again, so that changes" not in str(provenance(run))
+
+
+def test_a_run_that_recorded_no_flags_has_the_plain_command(
+    tmp_path: Path, start: Callable[[list[str]], Started]
+) -> None:
+    first = start(["--run_dir", str(tmp_path), "--checkpoint_root", str(tmp_path), "--no_wandb", "--record"])
+    run = page_of(first)
+    known = run_command(run, resume=True)
+    del run.start["graph_start"]
+    assert run_command(run, resume=True) == known.replace(" --record", "")
+
+
+def test_the_domain_is_given_once(tmp_path: Path, start: Callable[[list[str]], Started]) -> None:
+    first = start(["--run_dir", str(tmp_path), "--checkpoint_root", str(tmp_path), "--domain_id", "44"])
+    run = page_of(first)
+    run.start["variables"] = {"ROS_DOMAIN_ID": "44"}
+    assert run_command(run, resume=True).startswith("chunk_ppo graph --config debug --domain_id=44 ")
+    run.start["graph_start"] = {}
+    assert run_command(run, resume=True).startswith("ROS_DOMAIN_ID=44 chunk_ppo graph --config debug --")
+
+
+def test_the_trainer_of_a_graph_records_how_it_was_started(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    run = dataclasses.replace(PRESETS["debug"].run, run_dir=str(tmp_path), wandb=False)
+    config = dataclasses.replace(PRESETS["debug"], run=run)
+    learner: Any = types.SimpleNamespace(run_id="one-1", provenance=types.SimpleNamespace(is_fallback=False))
+    monkeypatch.setenv(VARIABLE, json.dumps({"flags": {"record": True}}))
+    run_log.open_metrics(learner, config, form="graph").close()
+    assert RunData.read(config.run.folder).start["graph_start"] == {"flags": {"record": True}, "preset": "", "file": {}}
+    monkeypatch.delenv(VARIABLE)  # The node was started by hand.
+    run_log.open_metrics(learner, config, form="graph").close()
+    assert RunData.read(config.run.folder).start["graph_start"]["flags"] == {}
+
+
+def test_the_demo_says_whether_it_records(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    seen: list[dict[str, str]] = []
+
+    class FakeSupervisor:
+        def __init__(self, graph: graph_lib.Graph, *, domain_id: int, environment: dict[str, str]) -> None:
+            seen.append(environment)
+
+        def run(self) -> int:
+            return 0
+
+    monkeypatch.setattr(demo, "Supervisor", FakeSupervisor)
+    monkeypatch.delenv("ROS_DOMAIN_ID", raising=False)
+    run = dataclasses.replace(PRESETS["debug"].run, run_dir=str(tmp_path), checkpoint_root=str(tmp_path))
+    for record in (True, False):
+        demo._train_over_ros(dataclasses.replace(PRESETS["debug"], run=run), record=record)
+    assert [GraphStart.of_environment(each).flags for each in seen] == [{"record": True}, {}]
+
+
+def test_only_flags_that_are_not_their_defaults_are_told() -> None:
+    defaults = vars(graph_lib.graph_parser().parse_args([]))
+    assert chosen_flags(defaults) == chosen_flags({}) == {}
+    assert graph_start({**defaults, "record": True, "gamma": 0.5}, preset="debug") == GraphStart({"record": True})
