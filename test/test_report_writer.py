@@ -59,10 +59,12 @@ def test_the_page_is_written_while_the_run_goes_on_and_at_its_end(run_dir: Path,
     with ReportWriter(run_dir, interval=3600.0) as report:
         report.request()
         wait_until(lambda: trained_on(run_dir, 1))
+        assert "It was running when this page was written." in (run_dir / "summary.md").read_text()
         assert (run_dir / "learning_curve.png").is_file()
         write_update(log, 2)
         report.request()  # not due for an hour
     assert trained_on(run_dir, 2)
+    assert "It no longer runs." in (run_dir / "summary.md").read_text()  # although its file is not closed yet
     assert not (run_dir / LOG_NAME).exists()  # nobody has anything to complain about
 
 
@@ -144,6 +146,7 @@ def test_the_process_that_writes_pages_lets_training_run_first(run_dir: Path) ->
 def test_a_run_without_a_new_update_gets_its_page_here(run_dir: Path) -> None:
     assert ReportWriter(run_dir).close() == run_dir / "summary.md"
     assert trained_on(run_dir, 1)
+    assert "It no longer runs." in (run_dir / "summary.md").read_text()
 
 
 @pytest.mark.parametrize("name", ["runs/mine", "mine", "runs/mine/"])

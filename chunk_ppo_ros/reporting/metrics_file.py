@@ -11,6 +11,8 @@ from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import IO, Any
 
+from chunk_ppo_ros.core.files import writer_mark
+
 FILE_NAME = "metrics.jsonl"
 HISTOGRAMS_NAME = "histograms.jsonl"
 """The file beside it, with a line of histograms for each update. So `metrics.jsonl` stays a table of numbers."""
@@ -31,6 +33,10 @@ class MetricsFile:
         run_dir.mkdir(parents=True, exist_ok=True)
         self._file = (run_dir / name).open("a+b", buffering=0)
         self._file.truncate(_end_of_lines(self._file))
+
+    def mark(self) -> writer_mark.Place | None:
+        """Marks the file as that of a run that goes on, until it is closed. Returns where, or None where it cannot."""
+        return writer_mark.mark(self._file)
 
     def append(self, record: Mapping[str, Any]) -> None:
         """Writes one line to the operating system.

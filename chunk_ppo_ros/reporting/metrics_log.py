@@ -80,6 +80,7 @@ class MetricsLog:
         settings = config_lib.to_dict(config)
         begun = {"start": start, "is_fallback": is_fallback, "form": form, "software": software()}
         begun["variables"] = needed_variables(config)
+        begun["writer"] = file.mark()
         begun["graph_start"] = dataclasses.asdict(graph_start or GraphStart())
         file.append({"kind": "run", "run_id": run_id, "time": time.time(), "config": settings, **begun})
         sinks: list[Sink] = []

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 import time
 from collections.abc import Mapping, Sequence
 from pathlib import Path
@@ -24,8 +25,12 @@ PLOT_NAME = "learning_curve.png"
 SUMMARY_NAME = "summary.md"
 
 
-def write_report(run_dir: Path) -> Path:
+def write_report(run_dir: Path, *, is_over: bool = False) -> Path:
     """Writes the page, the learning curve and the summary of the newest run in `run_dir`. Returns the summary's path.
+
+    Args:
+        run_dir: the folder of the run.
+        is_over: whether nothing is added to the run any more, although its process may not have ended yet.
 
     Raises:
         FileNotFoundError: when there are no metrics.
@@ -33,6 +38,7 @@ def write_report(run_dir: Path) -> Path:
         OSError: when the folder cannot be written.
     """
     run = RunData.read(run_dir)
+    run = dataclasses.replace(run, is_running=False) if is_over else run
     updates, episodes, config = run.updates, run.episodes, run.config
     plot = run.folder / PLOT_NAME
     plots.draw_learning_curve(

@@ -42,7 +42,7 @@ def main(run_dir: Path, interval: float) -> int:
         wanted = wanted or bool(readable)
         if wanted and time.monotonic() >= due:
             begin = time.monotonic()
-            _write(run_dir)
+            _write(run_dir, is_over=False)
             end = time.monotonic()
             wanted, due = False, end + rest(end - begin, interval)
 
@@ -54,7 +54,7 @@ def rest(seconds: float, interval: float) -> float:
 
 def _finish(run_dir: Path) -> int:
     """Writes the last page and returns the exit status."""
-    if not _write(run_dir):
+    if not _write(run_dir, is_over=True):
         return 1
     log = run_dir / LOG_NAME
     if log.is_file() and log.stat().st_size == 0:
@@ -62,10 +62,10 @@ def _finish(run_dir: Path) -> int:
     return 0
 
 
-def _write(run_dir: Path) -> bool:
+def _write(run_dir: Path, *, is_over: bool) -> bool:
     """Writes the page. Where that fails, prints the reason on standard error and returns false."""
     try:
-        write_report(run_dir)
+        write_report(run_dir, is_over=is_over)
     except (ValueError, OSError) as error:
         print(f"the page of {run_dir / FILE_NAME} cannot be written: {error}", file=sys.stderr, flush=True)
         return False

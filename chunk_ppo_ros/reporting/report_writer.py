@@ -71,7 +71,7 @@ class ReportWriter:
         """
         self.leave()
         if self._process is None:
-            return write_report(self._run_dir)
+            return write_report(self._run_dir, is_over=True)
         try:
             status = self._process.wait(LAST_PAGE_TIMEOUT)
         except subprocess.TimeoutExpired:
@@ -79,7 +79,7 @@ class ReportWriter:
             status = self._process.wait()
         if status:
             _log.warning("the process that writes the page ended with status %d: see %s", status, self._log_path)
-            return write_report(self._run_dir)
+            return write_report(self._run_dir, is_over=True)
         return self._run_dir / SUMMARY_NAME
 
     def leave(self) -> None:

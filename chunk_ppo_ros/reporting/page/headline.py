@@ -16,6 +16,12 @@ from chunk_ppo_ros.reporting.plots import decoding_text
 _MAX_STARTS = 10
 """The largest number of starts that are listed."""
 _DATE = "%Y-%m-%d %H:%M:%S"
+_RUNNING = {
+    True: "It was running when this page was written.",
+    False: "It no longer runs.",
+    None: "It still runs, or was stopped.",
+}
+"""What is said of a run that is not complete, by what is known of its process."""
 
 
 def headline(run: RunData, *, now: float) -> Html:
@@ -32,7 +38,7 @@ def state(run: RunData, *, now: float) -> str:
     """Returns sentences that say how far the run is, whether it was resumed, and how old its newest record is."""
     done = f"{run.num_steps} of {run.total_steps} control steps in {len(run.updates)} updates"
     complete = f"The run is complete: it has trained on {done}."
-    partial = f"The run is not complete: it has trained on {done}. It still runs, or was stopped."
+    partial = f"The run is not complete: it has trained on {done}. {_RUNNING[run.is_running]}"
     newest = time.strftime(_DATE, time.localtime(run.newest))
     written = time.strftime(_DATE, time.localtime(now))
     sentences = [complete if run.is_complete else partial, resumed(run)]

@@ -12,6 +12,7 @@ from typing import Any
 import numpy as np
 
 from chunk_ppo_ros.config.env import REAL_ROBOT
+from chunk_ppo_ros.core.files.writer_mark import is_marked
 from chunk_ppo_ros.reporting.curves.episodes import PROMPT, Episodes
 from chunk_ppo_ros.reporting.curves.updates import Updates
 from chunk_ppo_ros.reporting.metrics_file import NewestRun, Record
@@ -58,6 +59,7 @@ class RunData:
         episodes: its episodes, each once.
         evaluations: the records of its first and its newest evaluations.
         num_evaluations: number of all its evaluations.
+        is_running: whether a process still trains it, or None where that cannot be known.
     """
 
     folder: Path
@@ -70,6 +72,7 @@ class RunData:
     episodes: Episodes
     evaluations: Sequence[Record]
     num_evaluations: int
+    is_running: bool | None
 
     @classmethod
     def read(cls, folder: Path) -> RunData:
@@ -100,6 +103,7 @@ class RunData:
             episodes=episodes,
             evaluations=(*survey.first_evaluations, *survey.newest_evaluations),
             num_evaluations=survey.num_evaluations,
+            is_running=is_marked(found.path, survey.start.get("writer")),
         )
 
     @property

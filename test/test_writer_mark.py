@@ -1,0 +1,121 @@
+"""Tests how a reader sees whether a file is still written, and what the page of a run says of it."""
+
+from __future__ import annotations
+
+import dataclasses
+import fcntl
+import os
+import shutil
+import signal
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+from chunk_ppo_ros.config import PRESETS, RunConfig
+from chunk_ppo_ros.core.files import writer_mark
+from chunk_ppo_ros.core.files.writer_mark import is_marked, mark
+from chunk_ppo_ros.reporting.metrics_file import MetricsFile
+from chunk_ppo_ros.reporting.metrics_log import MetricsLog
+from chunk_ppo_ros.reporting.page.headline import state
+from chunk_ppo_ros.reporting.page.run_data import RunData
+
+pytestmark = pytest.mark.skipif(
+    not hasattr(fcntl, "F_OFD_SETLK"), reason="locks of an open file are of Linux, and pages say nothing without them"
+)
+
+CONFIG = dataclasses.replace(PRESETS["debug"], run=RunConfig(wandb=False))
+
+
+def test_a_file_is_marked_until_it_is_closed(tmp_path: Path) -> None:
+    path = tmp_path / "file"
+    with path.open("ab") as file:
+        place = mark(file)
+        assert place is not None
+        assert is_marked(path, place) is True
+        assert is_marked(path, place) is True, "looking has changed something"
+    assert is_marked(path, place) is False
+
+
+def test_looking_keeps_no_writer_from_its_mark(tmp_path: Path) -> None:
+    path = tmp_path / "file"
+    with path.open("ab") as first:
+        place = mark(first)
+        with path.open("rb"), path.open("ab") as second:
+            assert mark(second) is None, "two writers have marked one file"
+    assert is_marked(path, place) is False
+    with path.open("ab") as third:
+        assert mark(third) == place
+
+
+@pytest.mark.parametrize("number", [signal.SIGKILL, signal.SIGTERM])
+def test_the_mark_is_gone_with_the_process_however_it_ended(tmp_path: Path, number: signal.Signals) -> None:
+    path = tmp_path / "file"
+    program = (
+        "import sys, time\n"
+        "from chunk_ppo_ros.core.files.writer_mark import mark\n"
+        "file = open(sys.argv[1], 'ab')\n"
+        "assert mark(file) is not None\n"
+        "print('marked', flush=True)\n"
+        "time.sleep(3600.0)\n"
+    )
+    environment = os.environ | {"PYTHONPATH": os.pathsep.join(filter(None, sys.path))}
+    command = [sys.executable, "-c", program, str(path)]
+    with subprocess.Popen(command, env=environment, stdout=subprocess.PIPE) as process:
+        assert process.stdout is not None and process.stdout.readline() == b"marked\n"
+        with path.open("ab") as file:
+            assert mark(file) is None
+            place = writer_mark._place(file)
+        assert is_marked(path, place) is True
+        process.send_signal(number)
+        process.wait()
+    assert is_marked(path, place) is False
+
+
+def test_what_cannot_be_known_is_not_said(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    path, copy = tmp_path / "file", tmp_path / "copy"
+    with path.open("ab") as file:
+        place = mark(file)
+        shutil.copy(path, copy)
+        assert is_marked(copy, place) is None, "a copy is not written, but the run may go on"
+        assert is_marked(tmp_path / "missing", place) is None
+        assert is_marked(path, None) is None, "an earlier version did not mark it"
+        boot = tmp_path / "boot"
+        boot.write_text("another machine, or this one before it was started again\n")
+        monkeypatch.setattr(writer_mark, "_BOOT", boot)
+        assert is_marked(path, place) is None
+
+
+def test_where_the_system_has_no_such_locks_nothing_is_marked(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    path = tmp_path / "file"
+    with path.open("ab") as file:
+        monkeypatch.setattr(writer_mark, "_BOOT", tmp_path / "missing")
+        assert mark(file) is None
+    with path.open("ab") as file:
+        monkeypatch.delattr(fcntl, "F_OFD_SETLK")
+        assert mark(file) is None
+
+
+# The tests below check what the page of a run says.
+
+
+def said(folder: Path) -> str:
+    return state(RunData.read(folder), now=0.0).partition(" updates. ")[2].partition(" Its newest record")[0]
+
+
+def test_the_page_says_whether_a_run_goes_on(tmp_path: Path) -> None:
+    with MetricsLog.open(tmp_path, config=CONFIG, run_id="one-1"):
+        assert said(tmp_path) == "It was running when this page was written."
+        shutil.copytree(tmp_path, tmp_path / "copy")
+    assert said(tmp_path) == "It no longer runs."
+    assert said(tmp_path / "copy") == "It still runs, or was stopped."
+    MetricsFile(tmp_path).close()  # as who adds an evaluation
+    with MetricsLog.open(tmp_path, config=CONFIG, run_id="one-1"):
+        assert said(tmp_path).startswith("It was running when this page was written. It was resumed once")
+
+
+def test_a_run_of_an_earlier_version_may_go_on(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(MetricsFile, "mark", lambda file: None)
+    with MetricsLog.open(tmp_path, config=CONFIG, run_id="one-1"):
+        assert said(tmp_path) == "It still runs, or was stopped."
