@@ -14,12 +14,14 @@ import pytest
 from chunk_ppo_ros.cli import demo
 from chunk_ppo_ros.config import PRESETS, TrainConfig
 from chunk_ppo_ros.config.flags.program import SHOWS_PROGRESS
+from chunk_ppo_ros.core.errors import SettingError
 from chunk_ppo_ros.core.execution import ExecutionResult, Status
 from chunk_ppo_ros.core.metrics import Metrics
 from chunk_ppo_ros.core.types import ChunkOutcome
 from chunk_ppo_ros.evaluation.evaluate import EvaluationResult
 from chunk_ppo_ros.model.checkpoints.checkpoint import Checkpoint
 from chunk_ppo_ros.reporting.metrics_file import read_records
+from chunk_ppo_ros.runtime.ros_domain import claim_run
 from support.small_policy import configure, save_own
 
 
@@ -174,6 +176,12 @@ def test_the_command_takes_the_kinematic_simulator_where_mujoco_cannot_render(
     assert config.run.exp_name.startswith("demo-2")
     assert config.ppo == PRESETS["demo"].ppo
     assert ("kinematic simulator is used: no display" in capsys.readouterr().out) == (reason is not None)
+
+
+def test_a_demo_in_the_folder_of_a_running_graph_is_refused(stage: Stage) -> None:
+    with claim_run(stage.config.run.folder), pytest.raises(SettingError, match="whose graph runs on this machine"):
+        demo.demonstrate(stage.config, episodes=4, record=False)
+    assert stage.graphs == []
 
 
 def test_an_interval_needs_two_episodes(capsys: pytest.CaptureFixture[str]) -> None:

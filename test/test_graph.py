@@ -15,6 +15,7 @@ from chunk_ppo_ros.config import DeployConfig, EnvConfig, RewardConfig, RunConfi
 from chunk_ppo_ros.config.parameter_file import load_config_file
 from chunk_ppo_ros.core.errors import SettingError
 from chunk_ppo_ros.runtime import graph as graph_lib
+from chunk_ppo_ros.runtime import ros_domain
 
 ROOT = pathlib.Path(__file__).parents[1]
 
@@ -185,6 +186,21 @@ def test_flags_overlay_the_parameter_file(tmp_path: pathlib.Path, started: list[
     config = load_config_file(started[0].parameter_file)
     assert (config.ppo.gamma, config.env.simulator, config.run.on_load_failure) == (0.5, "kinematic", "fail")
     assert "recorder_node" in names(started[0])
+
+
+def test_a_second_graph_of_a_run_is_refused_and_changes_none_of_its_settings(
+    tmp_path: pathlib.Path, started: list[graph_lib.Graph]
+) -> None:
+    """A node that is started anew reads them, such as the limits of the robot."""
+    arguments = ["--run_dir", str(tmp_path), "--checkpoint_root", str(tmp_path), "--exp_name", "one", "--gamma"]
+    assert graph_command.main([*arguments, "0.5"]) == 3
+    before = started[0].parameter_file.read_text()
+    with ros_domain.claim_run(tmp_path / "one"):
+        with pytest.raises(SettingError, match="whose graph is not running, got the one in .*one, whose graph runs"):
+            graph_command.main([*arguments, "0.9"])
+        assert len(started) == 1 and started[0].parameter_file.read_text() == before
+    assert graph_command.main([*arguments, "0.9"]) == 3
+    assert started[0].parameter_file.read_text() != before
 
 
 @pytest.mark.parametrize(

@@ -280,6 +280,18 @@ def test_namespace_and_log_level_reach_every_node(actions: Any, tmp_path: pathli
     assert (plain.named["namespace"], plain.named["ros_arguments"]) == (None, [])
 
 
+def test_the_folder_of_the_run_is_held_until_launch_ends(
+    actions: Any, tmp_path: pathlib.Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(actions, "hold_domain", lambda domain, **_: 40)
+    given = {"run_dir": str(tmp_path), "checkpoint_root": str(tmp_path), "discovery": "localhost", "domain_id": "40"}
+    given |= {"on_node_exit": "stop"}
+    configure = training(monkeypatch).configure
+    actions.start_graph(Given(given), configure)
+    with pytest.raises(SettingError, match="whose graph runs on this machine"):
+        actions.start_graph(Given(given), configure)
+
+
 def test_trainer_node_learns_which_flags_of_the_graph_the_arguments_stand_for(
     actions: Any, tmp_path: pathlib.Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:

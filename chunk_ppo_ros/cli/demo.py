@@ -34,7 +34,7 @@ from chunk_ppo_ros.runtime.description import LOGS
 from chunk_ppo_ros.runtime.graph import describe, network_environment, wanted_domain
 from chunk_ppo_ros.runtime.graph_flags import graph_start
 from chunk_ppo_ros.runtime.process_pool import worker_pool
-from chunk_ppo_ros.runtime.ros_domain import claim_domain
+from chunk_ppo_ros.runtime.ros_domain import claim_domain, claim_run
 from chunk_ppo_ros.runtime.supervisor import Supervisor
 from chunk_ppo_ros.sim.rendering import rendering_available
 
@@ -70,7 +70,8 @@ def demonstrate(config: TrainConfig, *, episodes: int, record: bool) -> int:
 
 def _train_over_ros(config: TrainConfig, *, record: bool) -> None:
     wanted = wanted_domain(None, config)
-    with claim_domain(wanted, run=config.run.exp_name, makes_time=config.env.is_lockstep) as domain_id:
+    domain = claim_domain(wanted, run=config.run.exp_name, makes_time=config.env.is_lockstep)
+    with claim_run(config.run.folder), domain as domain_id:
         print(f"set ROS_DOMAIN_ID={domain_id} ROS_AUTOMATIC_DISCOVERY_RANGE=LOCALHOST to see the topics", flush=True)
         environment = {**network_environment(discovery="localhost"), **graph_start({"record": record}).environment}
         status = Supervisor(describe(config, record=record), domain_id=domain_id, environment=environment).run()

@@ -15,7 +15,7 @@ from chunk_ppo_ros.core.errors import SettingError
 from chunk_ppo_ros.core.folders import check_folder, removed_after_failure
 from chunk_ppo_ros.runtime.description import BEHIND_CONTROL, DEPLOYMENT_FILE, NODES, Graph, NodeDescription
 from chunk_ppo_ros.runtime.graph_flags import DISCOVERY, add_graph_flags, graph_start
-from chunk_ppo_ros.runtime.ros_domain import DDS_DOMAINS, claim_domain
+from chunk_ppo_ros.runtime.ros_domain import DDS_DOMAINS, claim_domain, claim_run
 from chunk_ppo_ros.runtime.supervisor import Supervisor
 
 
@@ -165,7 +165,8 @@ def run_graph(parser: argparse.ArgumentParser, given: argparse.Namespace, config
         wanted = wanted_domain(given.domain_id, config)
     except ValueError as error:
         parser.error(str(error))
-    with claim_domain(wanted, run=config.run.exp_name, makes_time=config.env.is_lockstep) as domain_id:
+    domain = claim_domain(wanted, run=config.run.exp_name, makes_time=config.env.is_lockstep)
+    with claim_run(config.run.folder), domain as domain_id:
         with removed_after_failure(config.run.folder):
             graph = describe(config, record=given.record, namespace=given.namespace, log_level=given.log_level)
         print(f"ROS_DOMAIN_ID={domain_id}: set it to look at the topics", flush=True)

@@ -1,4 +1,4 @@
-"""Claims a ROS domain, so that two graphs on a machine do not use the same one by accident."""
+"""Claims a ROS domain and the folder of a run, so that two graphs on a machine do not use the same by accident."""
 
 from __future__ import annotations
 
@@ -6,6 +6,7 @@ import atexit
 import contextlib
 import dataclasses
 import fcntl
+import hashlib
 import os
 import pathlib
 import socket
@@ -97,6 +98,26 @@ def _only_time_of(domain: int, run: str) -> Iterator[None]:
 
 
 @contextlib.contextmanager
+def claim_run(folder: pathlib.Path) -> Iterator[None]:
+    """Lets one graph of this user on this machine alone use the folder of a run within the context.
+
+    Another one would replace the settings that the nodes of the first read when they are started anew, such as the
+    limits of its robot.
+
+    Raises:
+        SettingError: where another graph uses the folder.
+    """
+    place = str(folder.resolve())
+    with _marked(f"run_{hashlib.sha256(place.encode()).hexdigest()}", fcntl.LOCK_EX, place) as is_mine:
+        if not is_mine:
+            raise SettingError(
+                f"run.exp_name must be the name of a run whose graph is not running, got the one in {folder}, whose "
+                "graph runs on this machine; stop that graph, or take another name"
+            )
+        yield
+
+
+@contextlib.contextmanager
 def _marked(name: str, kind: int, run: str) -> Iterator[bool]:
     """Yields whether the file of this name is locked in this context. It is not where another graph has locked it."""
     folder = _folder()
@@ -174,6 +195,16 @@ def hold_domain(wanted: int | None = None, *, run: str = "", makes_time: bool = 
     """
     atexit.register(_HELD.close)
     return _HELD.enter_context(claim_domain(wanted, run=run, makes_time=makes_time))
+
+
+def hold_run(folder: pathlib.Path) -> None:
+    """Claims the folder of a run until this process ends.
+
+    Raises:
+        SettingError: where another graph uses the folder.
+    """
+    atexit.register(_HELD.close)
+    _HELD.enter_context(claim_run(folder))
 
 
 def _ports_are_free(domain: int) -> bool:

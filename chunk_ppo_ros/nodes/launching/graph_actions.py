@@ -20,7 +20,7 @@ from chunk_ppo_ros.nodes.launching.arguments import (
 from chunk_ppo_ros.nodes.launching.node_actions import NodeActions
 from chunk_ppo_ros.runtime import graph as graph_lib
 from chunk_ppo_ros.runtime.graph_flags import graph_start
-from chunk_ppo_ros.runtime.ros_domain import hold_domain
+from chunk_ppo_ros.runtime.ros_domain import hold_domain, hold_run
 
 
 def describe_launch(
@@ -57,6 +57,7 @@ def start_graph(given: Given, configure: Callable[[Given], TrainConfig]) -> list
         SettingError, CheckpointError: when an argument is wrong.
     """
     config = configure(given)
+    hold_run(config.run.folder)
     graph = graph_lib.describe(
         config, record=given.is_true("record"), namespace=given("namespace"), log_level=given("log_level")
     )
