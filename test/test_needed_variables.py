@@ -74,6 +74,15 @@ def test_the_commands_of_a_run_with_a_part_of_one_s_own_find_it(
     assert needed_variables(config) == {"PYTHONPATH": f"{tasks}{os.pathsep}{terms}"}
 
 
+def test_a_part_in_a_folder_without_init_file_is_found_too(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    (tmp_path / "other" / "lab").mkdir(parents=True)  # It has the same name, and not the module.
+    (tmp_path / "mine" / "lab").mkdir(parents=True)
+    (tmp_path / "mine" / "lab" / "stack.py").write_text("raise ImportError\n")
+    monkeypatch.setenv("PYTHONPATH", f"{tmp_path / 'other'}{os.pathsep}{tmp_path / 'mine'}")
+    config = config_of(tmp_path, env={"task": "lab.stack:Stack"})
+    assert needed_variables(config) == {"PYTHONPATH": str(tmp_path / "mine")}
+
+
 def test_a_run_that_needs_no_variable_has_the_plain_command(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("PYTHONPATH", str(module_in(tmp_path / "path", "interbotix_xs_msgs")))
     monkeypatch.setenv("ROS_DOMAIN_ID", "7")

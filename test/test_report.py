@@ -123,9 +123,16 @@ def test_the_summary_says_how_long_the_run_took_on_what_and_how_to_go_on(tmp_pat
     assert f"| duration | {duration(RunData.read(run_dir))} |" in lines  # as on the page
     (software,) = [line for line in lines if line.startswith("| software |")]
     assert "chunk_ppo_ros " in software
-    place = lines.index("## Go on with this run")
-    assert lines[place + 3].startswith("chunk_ppo train --config debug") and "--resume" in "".join(lines[place:])
-    assert "## Go on with this run" not in write_report(write_run(tmp_path / "older")).read_text()
+    place = lines.index("## How to go on")
+    assert lines[place + 2] == "Go on with this run:"
+    assert lines[place + 5].startswith("chunk_ppo train --config debug") and "--resume" in "".join(lines[place:])
+    assert "## How to go on" not in write_report(write_run(tmp_path / "older")).read_text()
+
+
+def test_the_summary_says_what_to_change_in_the_command_where_the_run_is_complete(tmp_path, monkeypatch):
+    monkeypatch.setattr(RunData, "is_complete", True)
+    text = write_report(write_run(tmp_path, form="train")).read_text()
+    assert "This run is complete. To go on with it, raise --total_timesteps in this command:\n\n```bash\n" in text
 
 
 def test_the_curve_is_a_picture_and_nothing_unfinished_is_left(tmp_path):

@@ -16,7 +16,7 @@ from chunk_ppo_ros.reporting.metrics_file import Record
 from chunk_ppo_ros.reporting.page.changed_settings import nearest_preset
 from chunk_ppo_ros.reporting.page.headline import state
 from chunk_ppo_ros.reporting.page.page import PAGE_NAME, write_page
-from chunk_ppo_ros.reporting.page.provenance import duration, places, run_command, software
+from chunk_ppo_ros.reporting.page.provenance import duration, going_on, places, run_command, software
 from chunk_ppo_ros.reporting.page.run_data import RunData
 from chunk_ppo_ros.reporting.prompt_tables import evaluation_rows, prompt_table
 from chunk_ppo_ros.reporting.time_section import time_section
@@ -135,7 +135,8 @@ def _interval(record: Record, metric: str, form: str) -> str:
 def _go_on(run: RunData) -> str:
     """Returns the command that goes on with the run, where its record says how it was started."""
     command = run_command(run, resume=True)
-    return f"## Go on with this run\n\n```bash\n{command}\n```" if command else ""
+    where = "The command is meant for the folder in which the run was started."
+    return f"## How to go on\n\n{going_on(run)}\n\n```bash\n{command}\n```\n\n{where}" if command else ""
 
 
 def _places(run: RunData) -> dict[str, str]:

@@ -19,7 +19,7 @@ def needed_folders(modules: Iterable[str], environ: Mapping[str, str]) -> list[s
         environ: the variables of the environment.
     """
     folders = [Path(entry) for entry in environ.get("PYTHONPATH", "").split(os.pathsep) if entry]
-    found = (_first(module.partition(".")[0], folders) for module in modules)
+    found = (_first(module, folders) for module in modules)
     sourced = [Path(entry).resolve() for entry in environ.get("AMENT_PREFIX_PATH", "").split(os.pathsep) if entry]
     return list(
         dict.fromkeys(
@@ -32,10 +32,16 @@ def needed_folders(modules: Iterable[str], environ: Mapping[str, str]) -> list[s
     )
 
 
-def _first(name: str, folders: Iterable[Path]) -> Path | None:
-    """Returns the first folder that has a module, or None. A folder without __init__.py is no module."""
+def _first(module: str, folders: Iterable[Path]) -> Path | None:
+    """Returns the first folder that has a module, or None."""
     for folder in folders:
-        spec = PathFinder.find_spec(name, [str(folder)])
-        if spec is not None and spec.origin is not None:
+        spec = PathFinder.find_spec(module.partition(".")[0], [str(folder)])
+        if spec is not None and (spec.origin is not None or _has_file(folder, module)):
             return folder
     return None
+
+
+def _has_file(folder: Path, module: str) -> bool:
+    """Returns whether a folder has the file of a module. Its parents may be folders without __init__.py."""
+    path = folder.joinpath(*module.split("."))
+    return path.with_suffix(".py").is_file() or (path / "__init__.py").is_file()

@@ -106,11 +106,17 @@ def _graph_start(run: RunData) -> GraphStart:
     return GraphStart(**run.start.get("graph_start", {}))
 
 
+def going_on(run: RunData) -> str:
+    """Returns what stands before the command that goes on with the run."""
+    if run.is_complete:
+        return "This run is complete. To go on with it, raise --total_timesteps in this command:"
+    return "Go on with this run:"
+
+
 def _commands(run: RunData) -> Html:
     go_on, again = run_command(run, resume=True), run_command(run, resume=False)
     if not go_on:
         return tag("p", "The record of this run does not say by which command it was started.", class_="soft")
-    complete = "This run is complete. To go on with it, raise --total_timesteps in this command:"
     where = "Both commands are meant for the folder in which the run was started."
     if "--params_file=" in go_on:
         file = _graph_start(run).flags["params_file"]
@@ -118,7 +124,7 @@ def _commands(run: RunData) -> Html:
     return joined(
         [
             tag("h3", "Commands"),
-            tag("p", complete if run.is_complete else "Go on with this run:"),
+            tag("p", going_on(run)),
             tag("pre", go_on),
             tag("p", "Make the same run again, under a name that is free:"),
             tag("pre", again),
