@@ -109,7 +109,41 @@ def test_nothing_is_found_where_all_is_well() -> None:
             "config/robot.yaml",
         ),
         (
-            {"config": with_config(robot={"backend": "ros2_control", "max_current": 0.0, "max_temperature": 0.0})},
+            {"config": with_config(robot={"workspace_box": (), "profile_velocity": 0.0, "warn_temperature": 0.0})},
+            "limits that are off",
+            Level.WARN,
+            "robot.warn_temperature 0, robot.profile_velocity 0, robot.workspace_box empty",
+            "config/robot.yaml",
+        ),
+        (
+            {
+                "config": with_config(
+                    robot={"align_leaders": True, "confirm_start": False, "hold_on_camera_fault": False}
+                )
+            },
+            "limits that are off",
+            Level.WARN,
+            "robot.leader_max_current 0, robot.confirm_start false, robot.hold_on_camera_fault false",
+            "config/robot.yaml",
+        ),
+        (
+            {"config": with_config(env={"mirror": "kinematic"}, robot={"hold_on_camera_fault": False})},
+            "limits that are off",
+            Level.OK,
+            "none",
+            "",
+        ),
+        (
+            {
+                "config": with_config(
+                    robot={
+                        "backend": "ros2_control",
+                        "max_current": 0.0,
+                        "max_temperature": 0.0,
+                        "leader_max_current": 0.0,
+                    }
+                )
+            },
             "limits that are off",
             Level.OK,
             "none",

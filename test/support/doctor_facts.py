@@ -35,8 +35,13 @@ CONFIG = TrainConfig(
         max_following_error=0.3,
         max_current=3000.0,
         max_gripper_current=600.0,
+        warn_temperature=60.0,
         max_temperature=70.0,
+        profile_velocity=3.14159,
         table_height=0.0,
+        workspace_box=("x=-0.4/0.6", "y=-0.5/0.5", "z=-0.1/0.7"),
+        confirm_start=True,
+        hold_on_camera_fault=True,
     ),
 )
 MOTOR = 0.5
