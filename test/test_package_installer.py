@@ -54,7 +54,7 @@ def test_a_setting_that_uv_is_not_told_is_named() -> None:
 
 PROGRAM = """#!/bin/sh
 echo "$0 $*" >> {done}
-case "$*" in *"config list"*) echo "{listing}" ;; esac
+case "$*" in *"config list"*) test "$PIP_QUIET" = 0 && echo "{listing}"; echo "{error}" >&2 ;; esac
 case "$0 $*" in {fails}) exit 3 ;; esac
 """
 """What the tests put in the place of the interpreter and of uv: it notes its arguments, and fails where told."""
@@ -67,10 +67,10 @@ class Environment:
         self.folder, self.done = folder, folder / "done"
         self.installer = PackageInstaller(folder / "python", folder=folder, environ=os.environ, log=folder / "log")
 
-    def put(self, *, listing: str = "", fails: str = "nothing") -> None:
+    def put(self, *, listing: str = "", fails: str = "nothing", error: str = "") -> None:
         for name in ("python", "uv"):
             program = self.folder / name
-            program.write_text(PROGRAM.format(done=self.done, listing=listing, fails=fails))
+            program.write_text(PROGRAM.format(done=self.done, listing=listing, fails=fails, error=error))
             program.chmod(0o755)
 
     def installed(self) -> list[str]:
@@ -132,4 +132,21 @@ def test_a_failing_pip_names_the_command_its_log_and_what_to_do(
 def test_where_pip_fails_too_the_text_has_the_command_and_the_log(environment: Environment) -> None:
     environment.put(fails="*jax")
     with pytest.raises(InstallError, match="install --no-input .* jax` must succeed, got exit status 3; .*log"):
+        environment.installer.by_uv(Path("uv.txt"), "jax")
+
+
+def test_a_pip_that_is_configured_to_be_quiet_still_says_how_it_is_configured(
+    environment: Environment, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Otherwise uv would not be told of the mirror of a laboratory, and would install from elsewhere."""
+    monkeypatch.setenv("PIP_QUIET", "1")
+    monkeypatch.setenv("PIP_NO_INDEX", "1")
+    installer = PackageInstaller(Path(sys.executable), folder=environment.folder, environ=os.environ, log=Path("log"))
+    assert "--no-index" in installer.uv_options().flags
+
+
+def test_a_configuration_that_pip_cannot_read_is_one_error(environment: Environment) -> None:
+    environment.put(fails="*list", error="line 3 has no section")
+    text = "config list` must list how pip is configured, got exit status 3: line 3 has no section; correct"
+    with pytest.raises(InstallError, match=text):
         environment.installer.by_uv(Path("uv.txt"), "jax")

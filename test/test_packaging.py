@@ -299,3 +299,20 @@ def test_colcon_build_gives_importable_messages_and_what_ros2_needs(tmp_path: Pa
     command = f'. "{tmp_path}/install/setup.sh" && "{sys.executable}" -c "{imports}"'
     imported = subprocess.run(["sh", "-c", command], env=environ, capture_output=True, text=True)
     assert imported.stdout.strip().startswith(str(prefix)), imported.stdout + imported.stderr
+
+
+def test_a_build_takes_no_interfaces_that_an_earlier_one_has_parsed(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The parser may be another one then: `make setup` keeps the build folder where the wheels of ROS are replaced."""
+    build = tmp_path / "build"
+    (build / build_messages.PARSED).mkdir(parents=True)
+    (build / build_messages.PARSED / "old").touch()
+    parsed: list[bool] = []
+    for name, answer in (("ros_prefixes", [tmp_path]), ("generates_by_wheels", True), ("find_tool", "cmake")):
+        monkeypatch.setattr(build_messages, name, lambda *_, answer=answer, **__: answer)
+    monkeypatch.setattr(
+        build_messages, "run", lambda *_, environ, log: parsed.append(Path(environ["PARSED_INTERFACES"]).exists())
+    )
+    build_messages.build_messages(tmp_path / "prefix", build_folder=build)
+    assert parsed == [False] * 3

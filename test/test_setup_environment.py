@@ -123,6 +123,35 @@ def test_an_interrupted_beginning_is_gone_on_with(checkout: Checkout, monkeypatc
     assert checkout.done == [MAKES, "packages"]
 
 
+class Installer:
+    """Notes by what packages are installed."""
+
+    def __init__(self) -> None:
+        self.done: list[str] = []
+
+    def by_pip(self, *arguments: object) -> None:
+        self.done.append("pip")
+
+    def by_uv(self, *arguments: object) -> None:
+        self.done.append("uv")
+
+
+@pytest.mark.parametrize("distribution", ["", "jazzy"])
+def test_on_a_sourced_ros_pip_installs_and_set_up_says_why_and_how_long_it_takes(
+    distribution: str, checkout: Checkout, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    if distribution:
+        monkeypatch.setenv("AMENT_PREFIX_PATH", f"/opt/ros/{distribution}")
+        monkeypatch.setenv("ROS_DISTRO", distribution)
+    used = Installer()
+    monkeypatch.setattr(setup_environment, "installer", lambda: used)
+    setup_environment.install_requirements()
+    assert used.done == ["pip" if distribution else "uv", "pip"]
+    assert ("ROS 2 is sourced: pip installs, because" in capsys.readouterr().out) == bool(distribution)
+    assert setup_environment.main() == 0
+    assert f"all of it takes about {'five' if distribution else 'two'} minutes" in capsys.readouterr().out
+
+
 def test_another_ros_makes_it_anew_with_everything_in_it(checkout: Checkout, monkeypatch: pytest.MonkeyPatch) -> None:
     checkout.put(setup_environment.origin().key)
     monkeypatch.setenv("AMENT_PREFIX_PATH", "/opt/ros/jazzy")

@@ -24,6 +24,9 @@ GENERATORS = Path("share/rosidl_default_generators/cmake")
 COMPILE_TOGETHER = Path(__file__).with_name("compile_together.cmake")
 
 PARSE_ONCE = Path(__file__).with_name("parse_once")
+PARSED = "parsed"
+"""The folder of parsed interfaces in the build folder. Each build begins without it, because its parser may be another
+one: pip replaces the wheels of ROS and leaves the build folder."""
 
 
 class MessageBuildError(RuntimeError):
@@ -119,7 +122,8 @@ def build_messages(prefix: Path, *, build_folder: Path, source: Path = SOURCE) -
     if generates_by_wheels(prefixes):
         configure.append(f"-DCMAKE_PROJECT_INCLUDE={COMPILE_TOGETHER}")
         environ["PYTHONPATH"] = os.pathsep.join(filter(None, [str(PARSE_ONCE), environ.get("PYTHONPATH")]))
-        environ["PARSED_INTERFACES"] = str(build_folder / "parsed")
+        shutil.rmtree(build_folder / PARSED, ignore_errors=True)
+        environ["PARSED_INTERFACES"] = str(build_folder / PARSED)
     jobs = str(os.cpu_count() or 1)
     name = "chunk_ppo_msgs" if source == SOURCE else source.name
     print(f"building {name} for {prefix} ({jobs} jobs, about a minute on two cores)", flush=True)

@@ -52,9 +52,9 @@ class PackageInstaller:
             arguments: what `pip install` and `uv pip install` both understand.
 
         Raises:
-            InstallError: when pip has to do it and fails.
+            InstallError: when pip has to do it and fails, or cannot read its own configuration.
         """
-        options = self._uv_options()
+        options = self.uv_options()
         if options.unknown:
             settings = ", ".join(options.unknown)
             print(f"uv does not know pip's setting {settings}, so pip installs; it takes some minutes", flush=True)
@@ -66,9 +66,19 @@ class PackageInstaller:
             return
         self.by_pip(*arguments)
 
-    def _uv_options(self) -> UvOptions:
+    def uv_options(self) -> UvOptions:
+        """Returns what uv must be told. A pip that is configured to be quiet would list nothing, so it must not be.
+
+        Raises:
+            InstallError: when pip cannot read its own configuration.
+        """
         words = [str(self._python), "-m", "pip", "config", "list"]
-        result = subprocess.run(words, env=self._environ, capture_output=True, text=True, check=True)
+        result = subprocess.run(words, env=self._environ | {"PIP_QUIET": "0"}, capture_output=True, text=True)
+        if result.returncode:
+            raise InstallError(
+                f"`{' '.join(words)}` must list how pip is configured, got exit status {result.returncode}: "
+                f"{result.stderr.strip()}; correct the configuration of pip, then run `make setup` again"
+            )
         return uv_options(result.stdout)
 
     def _pip_words(self, *arguments: str | Path) -> list[str]:

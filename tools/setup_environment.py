@@ -37,7 +37,9 @@ LOG = ROOT / ".cache" / "setup.log"
 """The output of uv and pip."""
 ENVIRONMENT = "virtual environment .venv"
 STARTED = "a virtual environment that is being made"
-TOTAL = "all of it takes about two minutes on two cores where packages come quickly"
+TOTAL = "all of it takes about {} minutes on two cores where packages come quickly"
+BY_UV, BY_PIP = "two", "five"
+"""The minutes where uv installs, and where pip does, which takes longer and compiles each file."""
 
 
 class SetupError(RuntimeError):
@@ -145,7 +147,8 @@ def install_requirements() -> None:
     folder = ROOT / "requirements"
     lists = [part for name in requirement_files() for part in ("-r", folder / name)]
     arguments = ["-c", folder / "constraints.txt", *lists]
-    if sourced_ros():  # uv does not see the packages of the system.
+    if sourced_ros():
+        print("ROS 2 is sourced: pip installs, because uv does not see the packages of the system", flush=True)
         installer().by_pip(*arguments)
     else:
         installer().by_uv(folder / "installer.txt", *arguments)
@@ -197,9 +200,10 @@ def steps() -> list[Step]:
     )
     linked = sorted(file.name for name in ("launch", "config") for file in (ROOT / name).iterdir())
     rendering = digest([ROOT / "tools" / "system_packages.py"])
+    duration_of_packages = "some minutes by pip" if sourced_ros() else "about half a minute"
     return [
         Step(ENVIRONMENT, origin().key, make_environment, "seconds"),
-        Step("Python packages", requirements, install_requirements, "1.5 GB on the disk, about half a minute"),
+        Step("Python packages", requirements, install_requirements, f"1.5 GB on the disk, {duration_of_packages}"),
         Step("messages (chunk_ppo_msgs)", messages, install_messages, "compiled here, about a minute"),
         Step("the package itself", " ".join([package, *linked]), install_package, "seconds"),
         Step("OpenGL", rendering, prepare_rendering, "seconds, unless packages are installed by apt-get"),
@@ -226,7 +230,7 @@ def plan(outdated: Iterable[Step]) -> str:
     found = origin()
     lines = [f"  {step.title}{f': {step.extent}' if step.extent else ''}" for step in outdated]
     if any(step.work is make_environment for step in outdated):
-        lines.append(TOTAL)
+        lines.append(TOTAL.format(BY_PIP if sourced_ros() else BY_UV))
     ros = f"on ROS 2 {found.ros}" if sourced_ros() else "with ROS 2 from wheels"
     return "\n".join([f"set-up of {VENV} by Python {found.python} ({found.interpreter}), {ros}:", *lines])
 
