@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import pathlib
 import sys
+import zipfile
 
 import pytest
 
@@ -97,6 +98,14 @@ def test_a_misspelt_part_of_ones_own_is_named_with_what_is_like_it(
     monkeypatch.chdir(tmp_path)
     with pytest.raises(RegistryError, match=text):
         parts().get(name)
+
+
+def test_a_misspelt_part_in_an_archive_is_an_error_too(tmp_path: pathlib.Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    with zipfile.ZipFile(tmp_path / "archive.zip", "w") as archive:
+        archive.writestr("zipped_lab/__init__.py", "")
+    monkeypatch.syspath_prepend(str(tmp_path / "archive.zip"))
+    with pytest.raises(RegistryError, match="got no module zipped_lab.rules from the module"):
+        parts().get("zipped_lab.rules:half")
 
 
 def test_listing_names_imports_no_part() -> None:

@@ -49,7 +49,7 @@ def find_missing(entry: importlib.metadata.EntryPoint, error: Exception, *, need
 def _missing_module(name: str) -> Missing:
     parent, dot, last = name.rpartition(".")
     folders = getattr(sys.modules.get(parent), "__path__", ()) if parent else [str(Path.cwd())]
-    files = [file for folder in folders for file in sorted(Path(folder).iterdir())]
+    files = [file for folder in map(Path, folders) if folder.is_dir() for file in sorted(folder.iterdir())]
     beside = dict.fromkeys(file.stem for file in files if file.suffix == ".py" or file.is_dir())
     return Missing(f"no module {name}", _did_you_mean(last, beside, before=f"{parent}{dot}"))
 
