@@ -209,6 +209,14 @@ def test_only_the_generators_of_the_wheels_have_their_files_compiled_together(tm
     assert not build_messages.generates_by_wheels([sourced, venv])
 
 
+def test_the_wheels_generate_what_nodes_in_python_need(interbotix_messages: Path) -> None:
+    if not repair_wheels.has_ros_wheels(Path(sys.prefix)):
+        pytest.skip("ROS 2 is not from wheels here, and its generators make all that they can")
+    libraries = (path.stem for path in interbotix_messages.parents[1].glob("*.so"))
+    made = {name.removeprefix("libinterbotix_xs_msgs__rosidl_") for name in libraries}
+    assert made == {"generator_c", "generator_py", "typesupport_c", "typesupport_fastrtps_c"}
+
+
 def test_no_ros_at_all_is_an_error_that_says_what_to_do(tmp_path: Path) -> None:
     with pytest.raises(build_messages.MessageBuildError, match=r"source /opt/ros/<distro>/setup\.bash"):
         build_messages.ros_prefixes({}, environment=tmp_path)

@@ -7,7 +7,7 @@ import subprocess
 import sys
 from pathlib import Path
 
-FOLDER = Path(__file__).resolve().parents[1] / "tools" / "parse_once"
+FOLDER = Path(__file__).resolve().parents[1] / "tools" / "rosidl_for_wheels"
 PARSER = """
 import sys
 def parse_idl_string(text, png_file=None):

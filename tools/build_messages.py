@@ -21,9 +21,8 @@ from repair_wheels import has_ros_wheels, repair
 
 SOURCE = Path(__file__).resolve().parent.parent / "msg"
 GENERATORS = Path("share/rosidl_default_generators/cmake")
-COMPILE_TOGETHER = Path(__file__).with_name("compile_together.cmake")
-
-PARSE_ONCE = Path(__file__).with_name("parse_once")
+FOR_WHEELS = Path(__file__).with_name("rosidl_for_wheels")
+"""The folder with what makes the generators of the ROS wheels do less, and do it more quickly."""
 PARSED = "parsed"
 """The folder of parsed interfaces in the build folder. Each build begins without it, because its parser may be another
 one: pip replaces the wheels of ROS and leaves the build folder."""
@@ -120,8 +119,9 @@ def build_messages(prefix: Path, *, build_folder: Path, source: Path = SOURCE) -
     configure = [cmake, "-S", str(source), "-B", str(build_folder), "--fresh", "-DCMAKE_BUILD_TYPE=Release"]
     configure += ["-DBUILD_TESTING=OFF", f"-DPython3_EXECUTABLE={sys.executable}", f"-DCMAKE_INSTALL_PREFIX={prefix}"]
     if generates_by_wheels(prefixes):
-        configure.append(f"-DCMAKE_PROJECT_INCLUDE={COMPILE_TOGETHER}")
-        environ["PYTHONPATH"] = os.pathsep.join(filter(None, [str(PARSE_ONCE), environ.get("PYTHONPATH")]))
+        configure.append(f"-DCMAKE_PROJECT_INCLUDE={FOR_WHEELS / 'compile_together.cmake'}")
+        configure.append(f"-Drosidl_default_generators_DIR={FOR_WHEELS}")
+        environ["PYTHONPATH"] = os.pathsep.join(filter(None, [str(FOR_WHEELS), environ.get("PYTHONPATH")]))
         shutil.rmtree(build_folder / PARSED, ignore_errors=True)
         environ["PARSED_INTERFACES"] = str(build_folder / PARSED)
     jobs = str(os.cpu_count() or 1)

@@ -192,8 +192,8 @@ def steps() -> list[Step]:
     """Returns the steps in their order. After the step that makes the environment, all others run again."""
     lists = [*requirement_files(), "assets.txt", "constraints.txt", "installer.txt"]
     requirements = digest(ROOT / "requirements" / name for name in lists)
-    builders = [ROOT / "tools" / name for name in ("build_messages.py", "compile_together.cmake", "repair_wheels.py")]
-    builders.append(ROOT / "tools" / "parse_once" / "sitecustomize.py")
+    builders = [ROOT / "tools" / name for name in ("build_messages.py", "repair_wheels.py")]
+    builders += [path for path in (ROOT / "tools" / "rosidl_for_wheels").iterdir() if path.is_file()]
     messages = digest([*(ROOT / "msg").iterdir(), *builders, ROOT / "requirements" / "ros-wheels.txt"])
     package = digest(
         [ROOT / NODE_LIST, ROOT / "setup.py", ROOT / "setup.cfg", ROOT / "package.xml", ROOT / "pyproject.toml"]

@@ -24,12 +24,8 @@ CACHE = ROOT / ".cache" / "interbotix_xs_msgs"
 def _key() -> str:
     """Returns what the build depends on: the files, the interpreter, and the ROS that is sourced."""
     digest = hashlib.sha256(f"{sys.executable} {sys.version} {os.environ.get('AMENT_PREFIX_PATH', '')}".encode())
-    for path in (
-        BUILDER,
-        BUILDER.with_name("compile_together.cmake"),
-        BUILDER.with_name("parse_once") / "sitecustomize.py",
-        *sorted(path for path in SOURCE.rglob("*") if path.is_file()),
-    ):
+    files = [*BUILDER.with_name("rosidl_for_wheels").iterdir(), *SOURCE.rglob("*")]
+    for path in (BUILDER, *sorted(path for path in files if path.is_file())):
         digest.update(path.read_bytes())
     return digest.hexdigest()[:16]
 
