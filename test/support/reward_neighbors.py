@@ -27,6 +27,8 @@ from support.spinner import Spinner
 
 RUN = "run-a"
 HORIZON = 4
+REPORTS = ("action_chunk", "bootstrap", "execution_result", "task_reward", "transition_ack")
+"""The topics of the neighbors to which reward_node listens, and after which the tests look."""
 SOURCE = types.ObservationSource(stamp=1, prompt="reach")
 Event, Result, Ack = msg.EpisodeEvent, msg.ExecutionResult, msg.TransitionAck
 
@@ -105,13 +107,15 @@ class Graph(Spinner):
         self.start_reward_node()
 
     def stop_reward_node(self) -> None:
-        """Ends the process of reward_node, and waits until its neighbors know that it does not listen any more.
+        """Ends the process of reward_node, and waits until it does not listen any more.
 
-        Nodes of earlier tests of this process may listen for longer, so the listeners are counted.
+        Its subscriptions are told apart by their ids, because nodes of earlier tests of this process may listen for
+        longer. The number of listeners that a publisher counts would not do: Fast DDS may report two changes as one,
+        of which rmw_fastrtps counts neither.
         """
-        before = self._listeners()
+        before = self._subscriptions()
         self.remove(self.node)
-        self.until(lambda: all(now < then for now, then in zip(self._listeners(), before, strict=True)))
+        self.until(lambda: not before & self._subscriptions())
 
     def kill_reward_node(self) -> None:
         """Lets the process of reward_node die: what it does at a regular stop is taken back."""
@@ -123,12 +127,11 @@ class Graph(Spinner):
 
     def start_reward_node(self) -> None:
         """Starts another reward_node."""
-        before = self._listeners()
+        before = self._subscriptions()
         self.node = self.add(RewardNode(context=self.others.context))
         others = self.others
-        self.until(lambda: all(now > then for now, then in zip(self._listeners(), before, strict=True)))
-        topics = ("action_chunk", "bootstrap", "execution_result", "task_reward", "transition_ack")
-        self.until(lambda: all(others.get_name() in self._publishers_of(topic) for topic in topics))
+        self.until(lambda: {topic for topic, _ in self._subscriptions() - before} == set(REPORTS))
+        self.until(lambda: all(others.get_name() in self._publishers_of(topic) for topic in REPORTS))
         self.until(lambda: all(client.service_is_ready() for client in others.callers.values()))
 
     def restart_robot(self) -> None:
@@ -141,10 +144,14 @@ class Graph(Spinner):
         self.others.destroy_publisher(self.others.chunk)
         self.others.chunk = self.others.create_publisher(msg.ActionChunk, "action_chunk", qos.RELIABLE)
 
-    def _listeners(self) -> list[int]:
-        others = self.others
-        publishers = (others.chunk, others.result, others.reward, others.bootstrap, others.acks)
-        return [publisher.get_subscription_count() for publisher in publishers]
+    def _subscriptions(self) -> set[tuple[str, bytes]]:
+        """Returns the topic and the id of each subscription with which a reward_node listens to its neighbors."""
+        return {
+            (topic, bytes(info.endpoint_gid))
+            for topic in REPORTS
+            for info in self.others.get_subscriptions_info_by_topic(topic)
+            if info.node_name == "reward_node"
+        }
 
     def _publishers_of(self, topic: str) -> list[str]:
         return [info.node_name for info in self.node.get_publishers_info_by_topic(topic)]
