@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import re
+import shutil
 import subprocess
 import sys
 from pathlib import Path
@@ -91,6 +92,28 @@ def test_the_container_file_starts_a_program_that_it_has_copied() -> None:
     (entry,) = re.findall(r'^ENTRYPOINT \["/opt/chunk_ppo_ros/(\S+)", "chunk_ppo"\]$', CONTAINER, re.MULTILINE)
     assert os.access(ROOT / entry, os.X_OK) and entry.startswith("tools/")
     assert f"RUN {entry} make setup" in CONTAINER
+
+
+def builder() -> str | None:
+    """Returns docker or podman, where one is installed and may be used."""
+    for program in filter(shutil.which, ("docker", "podman")):
+        if subprocess.run([program, "info"], capture_output=True).returncode == 0:
+            return program
+    return None
+
+
+@pytest.mark.slow
+def test_the_container_file_builds_an_image_whose_program_starts() -> None:
+    program = builder()
+    if program is None:
+        pytest.skip("neither docker nor podman is installed and may be used here")
+    build = [program, "build", "-f", "Containerfile", "-t", "chunk_ppo:test", "."]
+    subprocess.run(build, cwd=ROOT, check=True)
+    try:
+        run = subprocess.run([program, "run", "--rm", "chunk_ppo:test"], capture_output=True, text=True, check=True)
+    finally:
+        subprocess.run([program, "rmi", "chunk_ppo:test"], capture_output=True, check=True)
+    assert "chunk_ppo" in run.stdout
 
 
 def test_the_container_file_installs_what_set_up_and_rendering_need() -> None:
