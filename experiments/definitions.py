@@ -13,8 +13,8 @@ from typing import Any
 
 from chunk_ppo_ros import config as config_lib
 from chunk_ppo_ros.config import KINEMATIC, PRESETS, TrainConfig
-from chunk_ppo_ros.config.flags.suggestions import did_you_mean
 from chunk_ppo_ros.core.errors import UserError
+from chunk_ppo_ros.core.suggestions import did_you_mean
 
 DEFAULT = "default"
 

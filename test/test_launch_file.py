@@ -255,6 +255,7 @@ def test_what_is_true_or_false_may_be_written_as_launch_takes_it(text: str, is_t
     [
         ("simulater", "did you mean simulator?"),
         ("name_space", "did you mean namespace?"),
+        ("learn", "did you mean learning_rate"),
         ("ppo.learning_rte", "did you mean ppo.learning_rate"),
         ("xyz", "--show-args lists the arguments"),
     ],

@@ -247,6 +247,10 @@ def test_who_catches_all_errors_says_why() -> None:
     assert not silent, "catch the errors that are expected, or say in a comment on the line why all are caught"
 
 
+def test_misspelt_names_are_compared_in_one_place() -> None:
+    assert {module for module in MODULES if "difflib" in foreign(module)} == {"core.suggestions"}
+
+
 def test_what_is_frozen_is_decided_in_one_place() -> None:
     settings = {"freeze_image_tower", "freeze_text_tower"}
     assert {dotted(path) for path in FILES if attributes(path) & settings} == {"model.backbone.freezing"}

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from chunk_ppo_ros.config.flags.suggestions import did_you_mean, nearest
+from chunk_ppo_ros.core.suggestions import did_you_mean, nearest
 
 FLAGS = ["--resume", "--no_resume", "--no-resume", "--learning_rate", "--num_epochs"]
 

@@ -12,9 +12,9 @@ from chunk_ppo_ros.cli.leaving import close_output
 from chunk_ppo_ros.cli.overview import overview
 from chunk_ppo_ros.cli.table import Command
 from chunk_ppo_ros.config.flags.program import PROGRAM
-from chunk_ppo_ros.config.flags.suggestions import did_you_mean
 from chunk_ppo_ros.core.errors import CONFIGURATION_ERROR, UserError
 from chunk_ppo_ros.core.own_parts import tracebacks
+from chunk_ppo_ros.core.suggestions import did_you_mean
 from chunk_ppo_ros.runtime import interrupts
 
 HELP = ("-h", "--help", "help")

@@ -6,7 +6,6 @@ same names as parameters of a node.
 
 from __future__ import annotations
 
-import difflib
 import pathlib
 import sys
 from collections.abc import Callable, Iterable, Mapping
@@ -18,6 +17,7 @@ from chunk_ppo_ros import config as config_lib
 from chunk_ppo_ros.config import TrainConfig
 from chunk_ppo_ros.config.flags.program import command_line
 from chunk_ppo_ros.config.renamed import RENAMED, carry_over, notice
+from chunk_ppo_ros.core.suggestions import nearest
 
 ROS_PARAMETERS = ("use_sim_time", "start_type_description_service")
 """The parameters that ROS itself declares on every node. Those below `qos_overrides.` are further ones."""
@@ -53,7 +53,7 @@ def nest(flat: Mapping[str, Any], *, extra: Iterable[str] = ()) -> dict[str, dic
             continue
         if name not in known and name not in RENAMED:
             sections = sorted({key.split(".")[0] for key in known})
-            near = difflib.get_close_matches(name, [*known, *extra], n=3) or sections
+            near = nearest(name, [*known, *extra], most=3) or sections
             raise ValueError(f"unknown parameter '{name}'; did you mean one of {', '.join(near)}?")
         section, field = name.split(".", 1)
         nested.setdefault(section, {})[field] = value

@@ -8,7 +8,6 @@ of range are errors that name the key.
 from __future__ import annotations
 
 import dataclasses
-import difflib
 import functools
 import types
 import typing
@@ -16,6 +15,7 @@ from collections.abc import Mapping
 from typing import Any, TypeVar
 
 from chunk_ppo_ros.config.renamed import RENAMED
+from chunk_ppo_ros.core.suggestions import nearest
 
 ConfigT = TypeVar("ConfigT")
 
@@ -109,7 +109,7 @@ def from_dict(cls: type[ConfigT], values: Mapping[str, Any], *, base: ConfigT | 
         if f"{path}{key}" in RENAMED:
             raise ValueError(f"unknown configuration key '{path}{key}'; write {RENAMED[f'{path}{key}'].in_a_file}")
         if key not in known:
-            near = difflib.get_close_matches(key, known, n=3) or known
+            near = nearest(key, known, most=3) or known
             raise ValueError(f"unknown configuration key '{path}{key}'; did you mean one of {', '.join(near)}?")
     built: dict[str, Any] = {}
     for name, value in values.items():

@@ -14,7 +14,6 @@ A part is imported only when `get` is called. So names can be listed where MuJoC
 
 from __future__ import annotations
 
-import difflib
 import functools
 import importlib.metadata
 import re
@@ -26,6 +25,7 @@ from typing import Generic, TypeVar, cast
 from chunk_ppo_ros.core.errors import RegistryError
 from chunk_ppo_ros.core.own_parts.missing_part import find_missing
 from chunk_ppo_ros.core.own_parts.user_code import raised
+from chunk_ppo_ros.core.suggestions import did_you_mean
 
 PartT = TypeVar("PartT")
 EntryPoint = importlib.metadata.EntryPoint
@@ -147,11 +147,10 @@ class Registry(Generic[PartT]):
 
     def _unknown(self, name: str) -> str:
         names = self.names()
-        near = difflib.get_close_matches(name, names, n=3)
-        hint = f"did you mean {' or '.join(near)}?" if near else "install the package that has it"
+        hint = did_you_mean(name, names, otherwise="; install the package that has it")
         module = name if "." in name else "my_module"
         return (
-            f"{self.what} must be one of {', '.join(names) or 'none'}, got {name!r}; {hint} (a part of your own is "
+            f"{self.what} must be one of {', '.join(names) or 'none'}, got {name!r}{hint} (a part of your own is "
             f"named with its module, such as {module}:MyPart; other packages add names by entry points of the group "
             f"{self.group})"
         )

@@ -6,8 +6,9 @@
 from __future__ import annotations
 
 import dataclasses
-import difflib
 from collections.abc import Mapping, Sequence
+
+from chunk_ppo_ros.core.suggestions import nearest
 
 
 @dataclasses.dataclass(frozen=True)
@@ -121,7 +122,7 @@ def parse_settings(settings: Sequence[str]) -> dict[str, dict[str, int]]:
     for setting in settings:
         name, _, text = str(setting).partition("=")
         if name not in NAMES:
-            near = difflib.get_close_matches(name, NAMES, n=3) or NAMES
+            near = nearest(name, NAMES, most=3) or NAMES
             raise ValueError(f"tower_sizes must name one of {', '.join(near)}, got '{setting}'; write gemma.depth=4")
         if not text.isdecimal() or int(text) < 1:
             raise ValueError(f"tower_sizes must give {name} a whole number of at least 1, got '{setting}'")

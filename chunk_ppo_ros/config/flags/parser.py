@@ -12,8 +12,8 @@ from typing import Any, NoReturn
 from chunk_ppo_ros.config.flags.help_page import Defaults, HelpPage, Section
 from chunk_ppo_ros.config.flags.help_request import HELP_ALL_FLAG, HELP_FLAGS, HelpRequest
 from chunk_ppo_ros.config.flags.numbers import number, whole_number
-from chunk_ppo_ros.config.flags.suggestions import did_you_mean
 from chunk_ppo_ros.config.renamed import present_flag
+from chunk_ppo_ros.core.suggestions import did_you_mean
 
 _NOTHING_NEAR = "; did you mean one of those that --help-all lists?"
 

@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 import dataclasses
-import difflib
 import importlib.metadata
 import sys
 from collections.abc import Iterable
 from pathlib import Path
+
+from chunk_ppo_ros.core.suggestions import nearest
 
 
 @dataclasses.dataclass(frozen=True)
@@ -55,5 +56,5 @@ def _missing_module(name: str) -> Missing:
 
 
 def _did_you_mean(name: str, known: Iterable[str], *, before: str = "") -> str:
-    near = difflib.get_close_matches(name, [one for one in known if not one.startswith("_")], n=2)
+    near = nearest(name, [one for one in known if not one.startswith("_")])
     return f"did you mean {' or '.join(before + one for one in near)}?" if near else ""

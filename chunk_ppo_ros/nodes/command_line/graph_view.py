@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import contextlib
-import difflib
 import os
 import time
 from collections.abc import Iterator
@@ -15,6 +14,7 @@ from rclpy.signals import SignalHandlerOptions
 
 from chunk_ppo_ros.config.flags import command_line
 from chunk_ppo_ros.core.errors import UserError
+from chunk_ppo_ros.core.suggestions import nearest
 from chunk_ppo_ros.runtime.ros_domain import find_domain, keep_to_this_machine
 
 DISCOVERY = 10.0
@@ -113,7 +113,7 @@ class GraphView(Node):
                 break
             time.sleep(PERIOD)
         same_end = [each for each in sorted(known) if name.rpartition("/")[2] in each][:3]
-        near = difflib.get_close_matches(name, known, n=3) or same_end
+        near = nearest(name, known, most=3) or same_end
         listing = "topic list" if kind == "topic" else "call --list"
         hint = f"did you mean {' or '.join(near)}?" if near else f"`{command_line(listing)}` shows what there is"
         raise UserError(

@@ -7,7 +7,6 @@ command `graph`. The launch files declare the ones that most people need, and `-
 from __future__ import annotations
 
 import dataclasses
-import difflib
 import pathlib
 import typing
 from collections.abc import Iterable, Mapping, Sequence
@@ -15,6 +14,7 @@ from typing import NoReturn
 
 from chunk_ppo_ros.config import TrainConfig, flags
 from chunk_ppo_ros.core.errors import SettingError
+from chunk_ppo_ros.core.suggestions import did_you_mean
 from chunk_ppo_ros.runtime.graph_flags import DISCOVERY, LOG_LEVELS
 from chunk_ppo_ros.runtime.restarts.node_ends import ON_NODE_EXIT
 
@@ -172,9 +172,9 @@ def check_names(names: Iterable[str], declared: Iterable[str]) -> None:
     """
     known = {*declared, *setting_kinds(), *OF_LAUNCH}
     for name in sorted(set(names) - known):
-        near = difflib.get_close_matches(name, [one for one in known if ("." in one) == ("." in name)], n=2)
-        advice = f"did you mean {' or '.join(near)}?" if near else "--show-args lists the arguments"
-        raise SettingError(f"unknown argument {name}; {advice}")
+        alike = sorted(one for one in known if ("." in one) == ("." in name))
+        advice = did_you_mean(name, alike, otherwise="; --show-args lists the arguments")
+        raise SettingError(f"unknown argument {name}{advice}")
 
 
 def is_started_directly(file: str, command: Sequence[str]) -> bool:
