@@ -298,6 +298,7 @@ def test_trainer_node_learns_which_flags_of_the_graph_the_arguments_stand_for(
 ) -> None:
     places = {"run_dir": str(tmp_path), "checkpoint_root": str(tmp_path), "exp_name": "one", "config": "robot.yaml"}
     given = {"namespace": "cell_1", "record": "True", "discovery": "localhost", "domain_id": "45", "log_level": ""}
+    monkeypatch.setattr(actions, "hold_domain", lambda wanted, **_: wanted)  # Other programs may be in this domain.
     made = actions.start_graph(Given({**places, **given, "on_node_exit": "stop"}), training(monkeypatch).configure)
     variables = dict(action.given for action in made if len(action.given) == 2)
     assert GraphStart.of_environment(variables).flags == {"record": True, "namespace": "cell_1", "domain_id": "45"}
