@@ -60,6 +60,12 @@ case "$0 $*" in {fails}) exit 3 ;; esac
 """What the tests put in the place of the interpreter and of uv: it notes its arguments, and fails where told."""
 
 
+def test_settings_that_change_nothing_in_an_environment_leave_the_work_to_uv() -> None:
+    """Images of containers set the first one, and `pip config list` names the file that it has read."""
+    listing = ":env:.break-system-packages='1'\n:env:.config-file='/etc/pip.conf'\nglobal.user='false'\n:env:.pre='0'"
+    assert uv_options(listing) == UvOptions([], {}, [])
+
+
 class Environment:
     """An environment whose programs note that they were run."""
 

@@ -30,12 +30,15 @@ SCOPES = ("global", "install", ":env:")
 """The parts of pip's configuration that `pip install` follows. A later one goes before an earlier one."""
 
 TRUE = ("1", "true", "yes", "on", "y", "t")
+OFF = ("0", "false", "no", "off", "n", "f", "")
+"""How pip's configuration says that a setting is off, as pip is without the setting."""
 
 WITHOUT_EFFECT = frozenset(
     {
-        *("cache-dir", "disable-pip-version-check", "no-cache-dir", "no-color", "no-compile", "no-input"),
-        *("no-warn-conflicts", "no-warn-script-location", "progress-bar", "quiet", "require-virtualenv"),
-        *("require-venv", "resume-retries", "retries", "root-user-action", "verbose"),
+        *("break-system-packages", "cache-dir", "config-file", "disable-pip-version-check", "exists-action", "log"),
+        *("no-cache-dir", "no-color", "no-compile", "no-input", "no-python-version-warning", "no-warn-conflicts"),
+        *("no-warn-script-location", "progress-bar", "quiet", "require-virtualenv", "require-venv"),
+        *("resume-retries", "retries", "root-user-action", "verbose"),
     }
 )
 """The settings of pip that do not change what is installed from where."""
@@ -74,7 +77,7 @@ def uv_options(listing: str) -> UvOptions:
             flags += ["--no-index"] if value.lower() in TRUE else []
         elif name in VARIABLES:
             variables |= dict.fromkeys(VARIABLES[name], value)
-        elif name not in WITHOUT_EFFECT:
+        elif name not in WITHOUT_EFFECT and value.lower() not in OFF:
             unknown.append(name)
     if "--index" in flags:  # pip takes the newest release of all indexes, uv that of the first which has the package.
         flags += ["--index-strategy", "unsafe-best-match"]

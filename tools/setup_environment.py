@@ -200,10 +200,10 @@ def steps() -> list[Step]:
     )
     linked = sorted(file.name for name in ("launch", "config") for file in (ROOT / name).iterdir())
     rendering = digest([ROOT / "tools" / "system_packages.py"])
-    duration_of_packages = "some minutes by pip" if sourced_ros() else "about half a minute"
+    extent = "some minutes by pip" if sourced_ros() else "and as much in the cache of uv, about half a minute"
     return [
         Step(ENVIRONMENT, origin().key, make_environment, "seconds"),
-        Step("Python packages", requirements, install_requirements, f"1.5 GB on the disk, {duration_of_packages}"),
+        Step("Python packages", requirements, install_requirements, f"1.5 GB in .venv, {extent}"),
         Step("messages (chunk_ppo_msgs)", messages, install_messages, "compiled here, about a minute"),
         Step("the package itself", " ".join([package, *linked]), install_package, "seconds"),
         Step("OpenGL", rendering, prepare_rendering, "seconds, unless packages are installed by apt-get"),
