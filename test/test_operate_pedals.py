@@ -35,6 +35,18 @@ def test_other_entries_are_refused(entry: str, message: str) -> None:
         OperateConfig(joy_buttons=(entry,))
 
 
+@pytest.mark.parametrize("name", ["", "my joy", "/lab/", "1joy", "joy-2"])
+def test_a_topic_that_ros_does_not_take_is_refused(name: str) -> None:
+    """recorder_node would fail at it again and again, so that the run would not be recorded."""
+    with pytest.raises(ValueError, match=f"operate.joy_topic must be the name of a topic, got '{name}'; take joy"):
+        OperateConfig(joy_topic=name)
+
+
+@pytest.mark.parametrize("name", ["joy", "/lab/pedal_2", "lab/joy", "~/joy"])
+def test_a_topic_with_and_without_a_namespace_is_taken(name: str) -> None:
+    assert OperateConfig(joy_topic=name).joy_topic == name
+
+
 def pressed(*states: tuple[int, ...]) -> list[str]:
     """Returns the actions of states that come one after the other."""
     pedals = Pedals(BUTTONS, now=0.0)

@@ -149,7 +149,7 @@ def test_on_a_sourced_ros_pip_installs_and_set_up_says_why_and_how_long_it_takes
     assert used.done == ["pip" if distribution else "uv", "pip"]
     assert ("ROS 2 is sourced: pip installs, because" in capsys.readouterr().out) == bool(distribution)
     assert setup_environment.main() == 0
-    assert f"all of it takes about {'five' if distribution else 'two'} minutes" in capsys.readouterr().out
+    assert f"all of it takes about {'four' if distribution else 'two'} minutes" in capsys.readouterr().out
 
 
 def test_another_ros_makes_it_anew_with_everything_in_it(checkout: Checkout, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -38,7 +38,7 @@ LOG = ROOT / ".cache" / "setup.log"
 ENVIRONMENT = "virtual environment .venv"
 STARTED = "a virtual environment that is being made"
 TOTAL = "all of it takes about {} minutes on two cores where packages come quickly"
-BY_UV, BY_PIP = "two", "five"
+BY_UV, BY_PIP = "two", "four"
 """The minutes where uv installs, and where pip does, which takes longer and compiles each file."""
 
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import dataclasses
+import re
 from collections.abc import Mapping
 
 from chunk_ppo_ros.config.schema import Checked, setting
@@ -25,6 +26,9 @@ PEDAL_ACTIONS = (
 )
 """What a button can be given. Whatever may only be done by somebody who looks at the screen is not among them."""
 
+_TOPIC = re.compile(r"(~?/)?[A-Za-z_]\w*(/[A-Za-z_]\w*)*", re.ASCII)
+"""The name of a topic (https://design.ros2.org/articles/topic_and_service_names.html)."""
+
 
 @dataclasses.dataclass(frozen=True)
 class OperateConfig(Checked):
@@ -41,6 +45,11 @@ class OperateConfig(Checked):
     def __post_init__(self) -> None:
         super().__post_init__()
         self.buttons  # noqa: B018 - Entries that cannot be read are refused now.
+        if not _TOPIC.fullmatch(self.joy_topic):
+            raise ValueError(
+                f"operate.joy_topic must be the name of a topic, got '{self.joy_topic}'; take joy where there is no "
+                "pedal"
+            )
 
     @property
     def buttons(self) -> Mapping[int, str]:
