@@ -174,8 +174,23 @@ def test_the_command_takes_the_kinematic_simulator_where_mujoco_cannot_render(
     ((config, episodes, record),) = asked
     assert (config.env.simulator, episodes, record) == (simulator, 20, False)
     assert config.run.exp_name.startswith("demo-2")
-    assert config.ppo == PRESETS["demo"].ppo
+    assert config.ppo == dataclasses.replace(PRESETS["demo"].ppo, total_timesteps=32_000)
     assert ("kinematic simulator is used: no display" in capsys.readouterr().out) == (reason is not None)
+
+
+@pytest.mark.parametrize(
+    ("flags", "total"), [(["--config", "demo"], 46_000), (["--total_timesteps", "5000"], 5_000), ([], 32_000)]
+)
+def test_the_demo_trains_for_less_than_its_preset_unless_it_is_told(
+    flags: list[str], total: int, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    asked: list[TrainConfig] = []
+    monkeypatch.setattr(demo, "demonstrate", lambda config, **_: asked.append(config) or 0)
+    monkeypatch.setattr(demo, "check_simulated", lambda config: None)
+    monkeypatch.chdir(tmp_path)  # where the folder of the run is made
+    assert demo.main(["--simulator", "kinematic", *flags]) == 0
+    (config,) = asked
+    assert config.ppo.total_timesteps == total
 
 
 def test_a_demo_in_the_folder_of_a_running_graph_is_refused(stage: Stage) -> None:

@@ -16,7 +16,7 @@ import numpy as np
 
 from chunk_ppo_ros.agent.env import check_simulated
 from chunk_ppo_ros.config import KINEMATIC, MUJOCO, TrainConfig, flags
-from chunk_ppo_ros.config.commands.training import demo_parser
+from chunk_ppo_ros.config.commands.training import demo_defaults, demo_parser
 from chunk_ppo_ros.core.errors import UserError
 from chunk_ppo_ros.core.folders import check_folder
 from chunk_ppo_ros.core.progress import Counters
@@ -164,7 +164,8 @@ def main(arguments: Sequence[str]) -> int:
         parsed.exp_name = time.strftime("demo-%Y%m%d-%H%M%S")
     if parsed.episodes < 2:
         parser.error(f"--episodes must be at least 2 for an interval, got {parsed.episodes}")
-    config = _choose_simulator(flags.config_or_exit(parser, parsed))
+    base = None if parsed.config_is_given else demo_defaults().config
+    config = _choose_simulator(flags.config_or_exit(parser, parsed, base=base))
     check_folder(config.run.folder, "run.run_dir")
     check_simulated(config)
     return demonstrate(config, episodes=parsed.episodes, record=parsed.record)

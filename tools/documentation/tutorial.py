@@ -153,6 +153,8 @@ def main(arguments: Sequence[str] | None = None) -> int:
     root = pathlib.Path(__file__).resolve().parents[2]
     page = (root / "docs" / "tutorial.md").read_text(encoding="utf-8")
     status = 0
+    for folder in given:
+        pathlib.Path(folder).mkdir(parents=True, exist_ok=True)
     with tempfile.TemporaryDirectory(prefix="tutorial_", dir=given[0] if given else None) as name:
         clone = pathlib.Path(name) / "chunk_ppo_ros"
         subprocess.run(["git", "clone", "--quiet", str(root), str(clone)], check=True)

@@ -2,11 +2,26 @@
 
 from __future__ import annotations
 
+import dataclasses
 from pathlib import Path
 
 from chunk_ppo_ros.config.flags import FlagParser, add_config_flags, command_line
+from chunk_ppo_ros.config.flags.help_page import Defaults
+from chunk_ppo_ros.config.presets import PRESETS
 
 FIRST_OF_TRAINING = ("--config", "--exp_name", "--pretrained_checkpoint_path", "--total_timesteps", "--no_wandb")
+
+
+DEMO_TIMESTEPS = 32_000
+"""The control steps that `demo` trains on. The policy solves nearly every start by then."""
+
+
+def demo_defaults() -> Defaults:
+    """Returns the preset demo with as many control steps as it takes to see what PPO learns."""
+    preset = PRESETS["demo"]
+    ppo = dataclasses.replace(preset.ppo, total_timesteps=DEMO_TIMESTEPS)
+    source = f"preset demo (--config), which trains on {preset.ppo.total_timesteps} control steps elsewhere"
+    return Defaults(dataclasses.replace(preset, ppo=ppo), source)
 
 
 def demo_parser() -> FlagParser:
@@ -27,7 +42,7 @@ def demo_parser() -> FlagParser:
     )
     parser.add_argument("--episodes", type=int, default=200, help="unseen starts of both evaluations (200)")
     parser.add_argument("--record", action="store_true", help="record the rollout topics as a bag in the run's folder")
-    add_config_flags(parser, preset="demo")
+    add_config_flags(parser, preset="demo", defaults=demo_defaults())
     return parser
 
 
