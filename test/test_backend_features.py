@@ -2,15 +2,21 @@
 
 from __future__ import annotations
 
+import time
+from typing import Any
+
 import numpy as np
 import pytest
-from diagnostic_msgs.msg import DiagnosticStatus
+from diagnostic_msgs.msg import DiagnosticArray, DiagnosticStatus
 
 from chunk_ppo_ros.config import RobotConfig
+from chunk_ppo_ros.nodes.common.peers.robot_readiness import RobotReadiness
 from chunk_ppo_ros.nodes.robot.backend_diagnostics import backend_status
 from chunk_ppo_ros.nodes.robot.robot_backends import Finding
+from chunk_ppo_ros.nodes.robot.start_wait import START_PATIENCE, StartWait
 from chunk_ppo_ros.robot import aloha
 from chunk_ppo_ros.robot.features import RobotFeatures, interbotix_features, ros2_control_features
+from support.fake_node import FakeNode
 
 
 class Backend:
@@ -68,9 +74,10 @@ def test_the_sleep_pose_lies_within_the_ranges() -> None:
     ],
 )
 def test_diagnostics_show_what_was_found(backend: Backend, level: bytes, message: str) -> None:
-    status = backend_status(backend)
+    status = backend_status(backend, StartWait(backend, began=time.monotonic()))
     assert (status.level, status.message) == (level, message)
     values = {value.key: value.value for value in status.values}
+    assert values["commands reach the arms"] == str(int(level != DiagnosticStatus.ERROR))
     assert values["backend"] == "interbotix" and values["bus"] in ("2 ms", "20 ms")
     assert "14 joints at 50 Hz" in values["features"]
 
@@ -80,5 +87,54 @@ def test_a_back_end_that_says_nothing_is_fine() -> None:
         def send(self, target: np.ndarray, *, stamp: int) -> None:
             """Sends nothing."""
 
-    status = backend_status(Silent())
-    assert (status.level, status.values) == (DiagnosticStatus.OK, [])
+    status = backend_status(Silent(), StartWait(Silent(), began=time.monotonic()))
+    assert [(value.key, value.value) for value in status.values] == [("commands reach the arms", "1")]
+    assert status.level == DiagnosticStatus.OK
+
+
+class Waiting(Backend):
+    """A back end that knows whether its drivers have not come yet."""
+
+    is_first_wait = True
+
+    def only_waits(self) -> bool:
+        return self.is_first_wait
+
+
+def test_drivers_that_have_not_come_yet_are_an_error_after_the_usual_time_only() -> None:
+    backend, start = Waiting(problem="no driver"), time.monotonic()
+    early, late = StartWait(backend, began=start), StartWait(backend, began=start - START_PATIENCE)
+    status = backend_status(backend, early)
+    assert (status.level, status.message) == (DiagnosticStatus.WARN, "waits for the drivers of the arms: no driver")
+    assert ("commands reach the arms", "0") in [(value.key, value.value) for value in status.values]
+    assert backend_status(backend, late).level == DiagnosticStatus.ERROR
+    backend.is_first_wait = False  # A driver that was ready has gone.
+    assert backend_status(backend, early).level == DiagnosticStatus.ERROR
+
+
+def test_a_simulator_takes_a_robot_that_waits_for_its_drivers_for_one_that_does_not_move() -> None:
+    """The level does not tell: a usual wait and an advice are both a WARN."""
+    node: Any = FakeNode()
+    readiness, told = RobotReadiness(node), []
+    start = time.monotonic()
+    for backend in (Waiting(problem="no driver"), Backend(problem="no driver"), Backend(Finding("bus", "", "set it"))):
+        status = backend_status(backend, StartWait(backend, began=start))
+        status.hardware_id = "aloha"
+        node.subscribers["/diagnostics"](DiagnosticArray(status=[status]))
+        told.append((status.level, readiness.is_ready))
+    assert told == [
+        (DiagnosticStatus.WARN, False),
+        (DiagnosticStatus.ERROR, False),
+        (DiagnosticStatus.WARN, True),
+    ]
+
+
+def test_only_the_wait_of_the_back_end_is_usual() -> None:
+    backend = Waiting(problem="no driver")
+    start = StartWait(backend, began=100.0)
+    assert start.usual("no driver", now=101.0) == "waits for the drivers of the arms: no driver"
+    assert start.usual("no driver", now=100.0 + START_PATIENCE) == ""
+    assert start.usual("emergency stop", now=101.0) == "", "a stop goes before the wait"
+    assert start.usual("", now=101.0) == ""
+    unknown = Backend(problem="no driver")  # It does not tell, so that its problem is one.
+    assert StartWait(unknown, began=100.0).usual("no driver", now=101.0) == ""

@@ -8,7 +8,8 @@ import pytest
 from rcl_interfaces.msg import Log
 
 from chunk_ppo_ros.nodes.robot.interbotix import problem_log
-from chunk_ppo_ros.nodes.robot.interbotix.problem_log import START_PATIENCE, ProblemLog
+from chunk_ppo_ros.nodes.robot.interbotix.problem_log import ProblemLog
+from chunk_ppo_ros.nodes.robot.start_wait import START_PATIENCE
 from chunk_ppo_ros.nodes.wire import qos
 from chunk_ppo_ros.robot import aloha
 from support.fake_node import FakeNode

@@ -15,7 +15,7 @@ from chunk_ppo_ros.core.types import DEFAULT_SENDER
 from chunk_ppo_ros.nodes.common.conditions import Conditions
 from chunk_ppo_ros.nodes.robot.driver_publisher import DriverPublisher
 from chunk_ppo_ros.nodes.robot.intake.joint_state_intake import JointStateIntake
-from chunk_ppo_ros.nodes.robot.robot_backends import goals_dropped
+from chunk_ppo_ros.nodes.robot.robot_backends import goals_dropped, only_waits
 from chunk_ppo_ros.nodes.robot.robot_diagnostics import RobotDiagnostics
 from chunk_ppo_ros.nodes.robot.ros2_control import Ros2ControlBackend
 from chunk_ppo_ros.nodes.wire import qos, topics
@@ -31,6 +31,8 @@ from support.fake_node import FakeNode
 CONVENTION = grippers.GRIPPER_CONVENTIONS["openpi"]
 
 SIMULATED = TrustRule.of(RobotConfig(), simulated=True)
+
+NO_STATES = "waits for joint states, which have not come yet of"
 
 
 # The tests below check the diagnostics of robot_node.
@@ -50,7 +52,15 @@ def said(diagnostics: RobotDiagnostics, **changes: object) -> tuple[bytes, str]:
     [
         ({}, DiagnosticStatus.OK, "idle"),
         ({"playing": True}, DiagnosticStatus.OK, "playing"),
-        ({"arms": ("left",)}, DiagnosticStatus.WARN, "no joint states yet of: right"),
+        ({"arms": ("left",), "is_starting": True}, DiagnosticStatus.WARN, f"{NO_STATES}: right"),
+        ({"arms": ()}, DiagnosticStatus.ERROR, f"{NO_STATES}: left, right"),
+        ({"obstacle": "no driver"}, DiagnosticStatus.ERROR, "the robot does not move: no driver"),
+        ({"obstacle": "no driver", "is_starting": True}, DiagnosticStatus.ERROR, "the robot does not move: no driver"),
+        (
+            {"obstacle": "no driver", "is_starting": True, "start_wait": "waits for drivers", "arms": ()},
+            DiagnosticStatus.WARN,
+            "waits for drivers",
+        ),
         ({"suspended": "paused"}, DiagnosticStatus.WARN, "suspended: paused"),
         ({"suspended": "paused", "human": True}, DiagnosticStatus.WARN, "suspended: paused"),
         ({"human": True}, DiagnosticStatus.OK, "a human drives"),
@@ -74,8 +84,9 @@ def test_a_fault_and_bad_joint_states_are_errors_until_they_are_over() -> None:
         diagnostics.note_good_states(arm)
     diagnostics.note_result(ExecutionResult.whole(4))
     assert said(diagnostics) == (DiagnosticStatus.OK, "idle")
-    waiting = said(diagnostics, waits="no joint states", suspended="paused")
-    assert waiting == (DiagnosticStatus.ERROR, "the robot does not move: no joint states")
+    for is_starting in (True, False):  # Joint states that came and went are no usual wait.
+        waiting = said(diagnostics, waits="no joint states", suspended="paused", is_starting=is_starting)
+        assert waiting == (DiagnosticStatus.ERROR, "the robot does not move: no joint states")
 
 
 def test_the_diagnostics_count_results_and_steps() -> None:
@@ -224,11 +235,13 @@ def test_controllers_that_were_gone_have_lost_the_goals_of_the_motors() -> None:
     node = FakeNode()
     backend = Ros2ControlBackend(node, RobotConfig())  # type: ignore[arg-type]
     publisher = node.publishers[topics.ARM_COMMANDS["left"].name]
-    losses = []
+    losses, waits = [], []
     for publisher.num_subscribers in (0, 1, 1, 0, 0, 1):  # At first they have not come yet.
         assert bool(backend.problem()) == (publisher.num_subscribers == 0)
         losses.append(goals_dropped(backend))
+        waits.append(only_waits(backend))
     assert losses == [0, 0, 0, 1, 1, 1]
+    assert waits == [True, False, False, False, False, False]
 
 
 def test_an_arm_that_is_not_followed_is_logged_once_though_the_seconds_in_the_reason_change() -> None:

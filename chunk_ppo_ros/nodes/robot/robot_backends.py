@@ -47,6 +47,14 @@ class ReportsProblem(Protocol):
 
 
 @runtime_checkable
+class TellsWaits(Protocol):
+    """A back end that tells drivers that have not come yet from drivers that have gone or are not as they must be."""
+
+    def only_waits(self) -> bool:
+        """Returns whether its problem is only that drivers are waited for that were never ready, and nothing else."""
+
+
+@runtime_checkable
 class ServesLockstep(Protocol):
     """A back end that leaves out messages which would change nothing, and that can send all of them instead."""
 
@@ -197,3 +205,8 @@ def note_states_of(backend: RobotBackend) -> Callable[[str, bytes], None]:
 def problem_of(backend: RobotBackend) -> str:
     """Returns why a back end cannot move the arms now, or an empty string, also where it does not know."""
     return backend.problem() if isinstance(backend, ReportsProblem) else ""
+
+
+def only_waits(backend: RobotBackend) -> bool:
+    """Returns whether a back end has no other problem than drivers that have not come yet; False where it is silent."""
+    return isinstance(backend, TellsWaits) and backend.only_waits()

@@ -57,6 +57,8 @@ class RobotDiagnostics:
         human: bool,
         problem: str,
         obstacle: str = "",
+        start_wait: str = "",
+        is_starting: bool = False,
         waits: str = "",
         leaders: str = "",
         now: int,
@@ -70,11 +72,19 @@ class RobotDiagnostics:
             human: whether a human drives.
             problem: why an arm does not follow its leader, or what the human who drives is asked for; or empty.
             obstacle: why the robot must not move or cannot, or empty.
+            start_wait: that drivers are waited for, where the obstacle is nothing else in the usual time after a start;
+                empty otherwise.
+            is_starting: whether the node was started so lately that joint states may be missing.
             waits: why the arms must be looked after before the robot moves, or empty.
             leaders: what the leaders do, and what is waited for, or empty where it is not told.
             now: the ROS time, ns, for the ages of the joint states.
         """
-        level, message = self._summary(playing, suspended, arms, obstacle=obstacle, waits=waits)
+        if start_wait:
+            level, message = DiagnosticStatus.WARN, start_wait
+        else:
+            level, message = self._summary(
+                playing, suspended, arms, obstacle=obstacle, is_starting=is_starting, waits=waits
+            )
         if human and level == DiagnosticStatus.OK:
             level = DiagnosticStatus.WARN if problem else level
             message = f"a human drives; {problem}" if problem else "a human drives"
@@ -96,7 +106,7 @@ class RobotDiagnostics:
         )
 
     def _summary(
-        self, playing: bool, suspended: str, arms: tuple[str, ...], *, obstacle: str, waits: str
+        self, playing: bool, suspended: str, arms: tuple[str, ...], *, obstacle: str, is_starting: bool, waits: str
     ) -> tuple[bytes, str]:
         if obstacle:
             return DiagnosticStatus.ERROR, f"the robot does not move: {obstacle}"
@@ -105,7 +115,8 @@ class RobotDiagnostics:
             return DiagnosticStatus.ERROR, f"joint states cannot be used: {bad}"
         missing = [side for side in aloha.SIDES if side not in arms]
         if missing:
-            return DiagnosticStatus.WARN, f"no joint states yet of: {', '.join(missing)}"
+            level = DiagnosticStatus.WARN if is_starting else DiagnosticStatus.ERROR
+            return level, f"waits for joint states, which have not come yet of: {', '.join(missing)}"
         if waits:
             return DiagnosticStatus.ERROR, f"the robot does not move: {waits}"
         if self._last is not None and self._last.status in (Status.FAULT, Status.INTERRUPTED) and not playing:

@@ -41,6 +41,7 @@ from chunk_ppo_ros.nodes.robot.results.result_publisher import ResultPublisher
 from chunk_ppo_ros.nodes.robot.robot_backends import make_backend, note_states_of, sleep_pose_of
 from chunk_ppo_ros.nodes.robot.robot_diagnostics import RobotDiagnostics
 from chunk_ppo_ros.nodes.robot.shadow_backend import NOTICE, shadow_status
+from chunk_ppo_ros.nodes.robot.start_wait import StartWait
 from chunk_ppo_ros.nodes.wire import parameters, qos, topics
 from chunk_ppo_ros.robot import grippers
 from chunk_ppo_ros.robot.player.make_player import make_player
@@ -73,12 +74,14 @@ class RobotNode(MotionLifecycle):
         self._intruders = ForeignPublishers(self, names, own=topics.EXECUTION_RESULT.name)
         self._motors = MotorReports(self._backend, config.robot, self._conditions, self._player)
         self._create_topics(config)
-        shows = shadow_status if self._shadow else functools.partial(backend_status, self._backend)
+        start = StartWait(self._backend, began=time.monotonic())
+        shows = shadow_status if self._shadow else functools.partial(backend_status, self._backend, start)
         DiagnosticsPublisher(
             self,
             self._player,
             self._diagnostics,
             takeover=self._takeover,
+            start=start,
             look=self._look_at_all,
             backend=shows,
             motors=self._motors.status,

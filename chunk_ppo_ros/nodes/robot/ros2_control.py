@@ -40,6 +40,7 @@ class Ros2ControlBackend:
         self._grippers = {side: topic.create_publisher(node) for side, topic in topics.GRIPPER_COMMANDS.items()}
         self._listeners = Listeners(node, [*self._arms.values(), *self._grippers.values()])
         self._is_heard = False  # whether controllers listened to all topics at the last look
+        self._was_heard = False  # whether they ever did
         self._num_losses = 0
 
     def problem(self) -> str:
@@ -47,9 +48,14 @@ class Ros2ControlBackend:
         unheard = self._listeners.unheard()
         self._num_losses += bool(unheard) and self._is_heard
         self._is_heard = not unheard
+        self._was_heard = self._was_heard or self._is_heard
         if unheard:
             return f"nobody listens to {', '.join(unheard)}; start the controllers of the arms"
         return self._checks.problem() if self._checks else ""
+
+    def only_waits(self) -> bool:
+        """Returns whether the controllers of all topics have not come yet since the start."""
+        return not self._was_heard
 
     def goals_dropped(self) -> int:
         """Returns how often controllers have gone. Those that come again hold the arms where they are by then."""

@@ -2,17 +2,16 @@
 
 from __future__ import annotations
 
-from diagnostic_msgs.msg import DiagnosticArray, DiagnosticStatus
+from diagnostic_msgs.msg import DiagnosticArray
 from rclpy.node import Node
 
 from chunk_ppo_ros.nodes.common.status.diagnostics import own_name
 from chunk_ppo_ros.nodes.wire import topics
 
 BACK_END_STATUS = "robot_node: back end"
-"""The name of the status on /diagnostics in which robot_node says what its back end says of its drivers.
-
-Its level is ERROR where commands do not move the arms.
-"""
+"""The name of the status on /diagnostics in which robot_node says what its back end says of its drivers."""
+REACHES_ARMS = "commands reach the arms"
+"""The key of that status whose value is 1 where commands move the arms, and 0 where they do not."""
 
 
 class RobotReadiness:
@@ -31,4 +30,4 @@ class RobotReadiness:
     def _on_diagnostics(self, message: DiagnosticArray) -> None:
         for status in message.status:
             if own_name(status, self._namespace) == BACK_END_STATUS:
-                self.is_ready = status.level != DiagnosticStatus.ERROR
+                self.is_ready = any(each.key == REACHES_ARMS and each.value == "1" for each in status.values)

@@ -62,6 +62,11 @@ class InterbotixBackend:
             follower.watch_driver()
         return "; ".join(filter(None, [self._bad_target, *(arm.problem for arm in self._followers.values())]))
 
+    def only_waits(self) -> bool:
+        """Returns whether the problem is only that drivers are waited for, or prepared, for the first time."""
+        in_trouble = [arm for arm in self._followers.values() if arm.problem]
+        return not self._bad_target and all(arm.is_first_wait for arm in in_trouble)
+
     def note_states(self, side: str, publisher: bytes) -> None:
         """Counts joint states of a driver, and notices a driver that is new by its id."""
         self._followers[side].note_states(publisher)
@@ -133,9 +138,7 @@ class InterbotixBackend:
     def _log_change(self) -> None:
         """Logs the problem once when it changes, and how fast the buses are when there is none any more."""
         problem = self.problem()
-        in_trouble = [arm for arm in self._followers.values() if arm.problem]
-        is_first_wait = not self._bad_target and all(arm.is_first_wait for arm in in_trouble)
-        if not self._log.note(problem, is_first_wait=is_first_wait, now=time.monotonic()):
+        if not self._log.note(problem, is_first_wait=self.only_waits(), now=time.monotonic()):
             return
         findings = self.diagnose()
         buses = "; ".join(f"{each.name}: {each.value}" for each in findings if each.name.endswith("bus"))

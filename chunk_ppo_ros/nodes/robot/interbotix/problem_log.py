@@ -4,9 +4,7 @@ from __future__ import annotations
 
 from rclpy.impl.rcutils_logger import RcutilsLogger
 
-START_PATIENCE = 15.0
-"""The time after the start for which drivers that are not prepared yet are usual, s. The preparation of an arm takes
-about a second, and drivers that were started together with this node may need some seconds until they run."""
+from chunk_ppo_ros.nodes.robot.start_wait import START_PATIENCE
 
 
 class ProblemLog:
