@@ -4,16 +4,25 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from pathlib import Path
+from typing import Any
 
-import matplotlib
 import numpy as np
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
+from matplotlib.rcsetup import cycler
 from matplotlib.ticker import PercentFormatter
 
 from chunk_ppo_ros.reporting.plots import COLOR, FAINT, save
 from experiments.definitions import DEFAULT
 from experiments.results import GOAL, Result
+
+_COLORS = ("#e69f00", "#56b4e9", "#009e73", "#d55e00", "#cc79a7", "#000000")
+"""Colors that people with any kind of color vision tell apart: Okabe and Ito, Color Universal Design (2008). Their blue
+is left out, because it looks like that of the default, and their yellow, because it is faint on white."""
+_MARKERS = ("o", "s", "^", "D", "v", "X")
+_STYLES = cycler(linestyle=("-", "--", ":")) * (cycler(color=_COLORS) + cycler(marker=_MARKERS))
+"""How curves are drawn, one after the other: each color has a marker of its own, and comes again with another line."""
+_OF_DEFAULT: dict[str, Any] = {"linewidth": 2.6, "color": COLOR, "linestyle": "-", "marker": "."}
 
 
 def draw(path: Path, name: str, variants: Mapping[str, Sequence[Result]]) -> None:
@@ -27,13 +36,13 @@ def draw(path: Path, name: str, variants: Mapping[str, Sequence[Result]]) -> Non
     figure = Figure(figsize=(11.0, 4.2), layout="constrained")
     left, right = figure.subplots(1, 2, sharey=True)
     figure.suptitle(f"{name}: success on validation starts", fontsize=12)
+    for axis in (left, right):
+        axis.set_prop_cycle(_STYLES)
     _seeds(left, variants.get(DEFAULT, ()))
-    colors = matplotlib.color_sequences["tab20"]  # The first two are left out, because they look like the default's.
-    right.set_prop_cycle(color=colors[2:])
     for variant, results in variants.items():
         chunks, means = mean_curve(results)
-        style = {"linewidth": 2.2, "color": COLOR} if variant == DEFAULT else {"linewidth": 1.1}
-        right.plot(chunks, means, marker=".", label=variant, **style)
+        style = _OF_DEFAULT if variant == DEFAULT else {"linewidth": 1.2, "markersize": 4.0}
+        right.plot(chunks, means, label=variant, **style)
     right.set_title("Means over seeds", fontsize=10)
     for axis in (left, right):
         axis.axhline(GOAL, color="gray", linestyle="--", linewidth=0.8)
@@ -43,7 +52,7 @@ def draw(path: Path, name: str, variants: Mapping[str, Sequence[Result]]) -> Non
         axis.grid(alpha=0.3)
         axis.spines[["top", "right"]].set_visible(False)
         if axis.get_legend_handles_labels()[0]:
-            axis.legend(fontsize=7, loc="center left", bbox_to_anchor=(1.0, 0.5))
+            axis.legend(fontsize=7, loc="center left", bbox_to_anchor=(1.0, 0.5), handlelength=3.5)
     save(figure, path, dpi=90)
 
 
@@ -54,10 +63,10 @@ def _seeds(axis: Axes, results: Sequence[Result]) -> None:
             key: [point[key] for point in result.curve] for key in ("chunks", "success", "success_low", "success_high")
         }
         axis.fill_between(column["chunks"], column["success_low"], column["success_high"], color=FAINT, alpha=0.15)
-        axis.plot(column["chunks"], column["success"], marker=".", linewidth=1.0, label=f"seed {result.seed}")
+        axis.plot(column["chunks"], column["success"], linewidth=1.0, markersize=4.0, label=f"seed {result.seed}")
     if results:
         chunks, means = mean_curve(results)
-        axis.plot(chunks, means, color=COLOR, linewidth=2.2, label="mean")
+        axis.plot(chunks, means, label="mean", **_OF_DEFAULT)
 
 
 def mean_curve(results: Sequence[Result]) -> tuple[list[int], list[float]]:

@@ -5,6 +5,8 @@ It says what each experiment reached, with every seed, and which variants are be
 
 from __future__ import annotations
 
+import re
+import textwrap
 from collections.abc import Mapping, Sequence
 
 import numpy as np
@@ -15,6 +17,9 @@ from experiments.results import GOAL, Result
 
 CHANCE = 0.05
 """The smallest p-value at which a difference is not called clear."""
+
+_WIDTH = 120
+"""The longest line of the page, but for tables, which cannot be wrapped."""
 
 _AGAINST = (
     "Each variant is compared with the default on the starts of the seeds that both have. Differences are in "
@@ -52,7 +57,21 @@ def page(grouped: Grouped) -> str:
     """Returns the whole page."""
     if not grouped:
         return _HEAD + "\nThere are no results yet.\n"
-    return "\n".join([_HEAD, *(_experiment(name, variants) for name, variants in grouped.items())])
+    parts = [_HEAD, *(_experiment(name, variants) for name, variants in grouped.items())]
+    return "\n".join("\n".join(map(_wrapped, part.split("\n"))) for part in parts)
+
+
+def _wrapped(line: str) -> str:
+    """Returns a line of the page as lines that are not too long. What continues an item of a list is indented.
+
+    No line begins with what Markdown would take for an item of a list, such as "1) " of "(seed 1) after".
+    """
+    if line.startswith(("|", "#", "!")):
+        return line
+    indent = "  " if line.startswith("- ") else ""
+    joined = re.sub(r"(?<=.) (?=(?:\d+[.)]|[-+*]) )", "\xa0", line)
+    filled = textwrap.fill(joined, _WIDTH, subsequent_indent=indent, break_long_words=False, break_on_hyphens=False)
+    return filled.replace("\xa0", " ")
 
 
 def reported(variants: Mapping[str, Sequence[Result]], *, tuning: bool = False) -> dict[str, list[Result]]:

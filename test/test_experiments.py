@@ -7,12 +7,14 @@ from __future__ import annotations
 
 import dataclasses
 import json
+import re
 from collections.abc import Collection, Mapping
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 import pytest
+from matplotlib.figure import Figure
 
 from chunk_ppo_ros.agent.rollout_worker import EpisodeSummary
 from chunk_ppo_ros.config import PRESETS, TrainConfig
@@ -23,7 +25,7 @@ from chunk_ppo_ros.core.progress import Counters
 from chunk_ppo_ros.core.types import ChunkOutcome
 from chunk_ppo_ros.evaluation.evaluate import evaluation_start
 from chunk_ppo_ros.evaluation.statistics import paired_test
-from experiments import definitions, many, methods, one, report, results, run, start_point, state, tables
+from experiments import definitions, figures, many, methods, one, report, results, run, start_point, state, tables
 from experiments.definitions import Experiment, StartRule, Variant
 
 ROLLOUT = 32  # chunks of an update in the debug preset
@@ -410,15 +412,38 @@ def test_the_report_says_where_something_beats_the_default(tmp_path: Path, monke
     published = tmp_path / "results"
     assert report.main(["--folder", str(tmp_path), "--results", str(published)]) == 0
     text = (published / "README.md").read_text()
+    words = " ".join(text.split())
     assert "| **default** | as it is | 2 |" in text and "75.0% (50.0%) | 128 (1 of 2 seeds)" in text
     # Ten of twenty starts differ, all in favor of the variant, so p = 2 * 2^-10.
-    assert "- fast: **better than the default**, +50.0 points on 20 starts (seen in 1 of 1 seeds, " in text
-    assert "p = 0.002). It reaches 90% after 64 chunks, and the default never reaches 90%." in text
+    assert "- fast: **better than the default**, +50.0 points on 20 starts (seen in 1 of 1 seeds, " in words
+    assert "p = 0.002). It reaches 90% after 64 chunks, and the default never reaches 90%." in words
     evidence, tuning = text.split("### Grids")
     assert "| fast | faster | 1 |" in evidence and "| 0.0% (0.0%) | never |" in tuning
     assert text.count("\n| default | ") == 2 and text.count("\n| fast | 1 | ") == 1
     assert (published / "toy.png").stat().st_size > 1000
     assert report.publish(tmp_path, published) == 0
+    assert not [line for line in text.splitlines() if len(line) > 120 and line[0] not in "|#!"]
+
+
+def test_no_line_of_the_page_begins_as_an_item_of_a_list_by_chance() -> None:
+    text = "- fast: it " + " ".join(["(seed 1) and - or 2. so"] * 20)
+    lines = tables._wrapped(text).split("\n")
+    assert len(lines) > 3 and " ".join(line.strip() for line in lines) == text
+    assert not [line for line in lines[1:] if re.match(r"  (\d+[.)]|[-+*]) ", line)]
+    assert tables._wrapped("") == ""
+
+
+def test_every_curve_of_a_picture_is_drawn_otherwise(tmp_path: Path) -> None:
+    plain = run_toy(tmp_path)
+    names = ("default", *(f"variant {number}" for number in range(18)))
+    drawn: list[Figure] = []
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(figures, "save", lambda figure, path, dpi: drawn.append(figure))
+        figures.draw(tmp_path / "toy.png", "toy", {name: [plain] for name in names})
+    right = drawn[0].axes[1]
+    looks = [(line.get_color(), line.get_linestyle()) for line in right.lines if line.get_label() in names]
+    assert len(looks) == len(names) == len(set(looks))
+    assert {color for color, _ in looks[1:7]} == set(figures._COLORS), "the default takes no color of the others"
 
 
 def test_another_start_or_decoding_is_told_of_those_that_have_it(
