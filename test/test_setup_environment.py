@@ -11,6 +11,8 @@ from pathlib import Path
 
 import pytest
 
+from chunk_ppo_ros.runtime.description import NODES
+
 TOOLS = Path(__file__).resolve().parent.parent / "tools"
 sys.path.insert(0, str(TOOLS))
 
@@ -150,6 +152,16 @@ def test_on_a_sourced_ros_pip_installs_and_set_up_says_why_and_how_long_it_takes
     assert ("ROS 2 is sourced: pip installs, because" in capsys.readouterr().out) == bool(distribution)
     assert setup_environment.main() == 0
     assert f"all of it takes about {'four' if distribution else 'two'} minutes" in capsys.readouterr().out
+
+
+def test_the_modules_of_all_nodes_are_compiled_at_set_up(checkout: Checkout, monkeypatch: pytest.MonkeyPatch) -> None:
+    place = checkout.root / setup_environment.NODE_LIST
+    place.parent.mkdir(parents=True)
+    place.write_text((TOOLS.parent / setup_environment.NODE_LIST).read_text())
+    run: list[str] = []
+    monkeypatch.setattr(setup_environment, "run", lambda *command: run.append(str(command[-1])))
+    setup_environment.compile_modules()
+    assert run == [f"import {', '.join(node.module for node in NODES)}"]
 
 
 def test_another_ros_makes_it_anew_with_everything_in_it(checkout: Checkout, monkeypatch: pytest.MonkeyPatch) -> None:

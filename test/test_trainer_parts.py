@@ -258,7 +258,9 @@ def test_a_full_disk_leaves_the_place_free_and_asks_for_a_repetition(
         for number in (5, 6, 7):
             answer = rollouts.send(sent(number))
             assert answer.status == ACK.RETRY and "No space left on device" in answer.reason
+            assert rollouts.run.intake.waits_for_disk  # The status of trainer_node says so.
     assert rollouts.send(sent(5)).status == ACK.ACCEPTED
+    assert not rollouts.run.intake.waits_for_disk
 
 
 def store(journal: RolloutJournal, *messages: msg.Transition) -> None:
