@@ -203,3 +203,10 @@ def test_times_and_long_texts_fit() -> None:
     assert duration(3723.4) == "1:02:03"
     assert fitted("abcdef", 4) == "abc…"
     assert fitted("abcd", 4) == "abcd"
+
+
+def test_a_chinese_text_is_cut_at_the_cells_of_the_terminal() -> None:
+    """Each of its characters takes two cells."""
+    assert fitted("把杯子放到碟子上", 16) == "把杯子放到碟子上"
+    assert fitted("把杯子放到碟子上", 15) == "把杯子放到碟子…"
+    assert fitted("把杯子放到碟子上", 14) == "把杯子放到碟 …", "half of a character cannot be shown"

@@ -75,6 +75,23 @@ def test_a_long_line_is_broken_between_words_and_nothing_of_it_is_lost() -> None
     assert {part.color for part in parts} == {annotation.WAITING}
 
 
+def test_a_text_without_spaces_is_broken_between_characters() -> None:
+    """Chinese has no spaces. A font that has no Chinese is as wide as another for this test."""
+    line = annotation.Line("x" * 40 + " " + "y" * 100)
+    parts = [part.text for part in wrapped(line, 300)]
+    assert len(parts) > 3
+    assert parts[0] == "x" * len(parts[0]) and "".join(parts) == "x" * 40 + "y" * 100
+    assert [part.text for part in wrapped(annotation.Line("wide"), 1)] == list("wide")
+
+
+def test_characters_that_no_font_has_are_not_drawn_as_boxes(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(annotation, "drawable", lambda text: text.replace("把杯子", "[?]"))
+    prompt, where, advice = annotation.drawable_lines(ViewFacts(prompt="把杯子"))
+    assert prompt.text == "[?]" and where.text.startswith("episode 0")
+    assert advice.color == annotation.WAITING and "install" in advice.text
+    assert annotation.drawable_lines(FACTS) == facts_lines(FACTS)
+
+
 @pytest.mark.parametrize("side", aloha.SIDES)
 def test_the_paths_are_those_of_the_simulated_arms(side: str) -> None:
     """The grasp point is 20 mm nearer to the gripper than the middle of the finger tips, along the gripper's axis."""

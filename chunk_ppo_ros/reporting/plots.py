@@ -8,12 +8,14 @@ from pathlib import Path
 import numpy as np
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
+from matplotlib.text import Text
 from matplotlib.ticker import PercentFormatter
 
 from chunk_ppo_ros.core.atomic_file import write_atomically
 from chunk_ppo_ros.reporting.curves.episodes import REWARD, SUCCESS, WINDOW, Episodes
 from chunk_ppo_ros.reporting.curves.thinned import Points
 from chunk_ppo_ros.reporting.curves.updates import NOT_KEPT, Updates
+from chunk_ppo_ros.reporting.fonts.font_choice import USUAL, drawable, font_of
 from chunk_ppo_ros.reporting.metrics_file import Record
 
 LABEL_LENGTH = 32
@@ -76,8 +78,20 @@ def finish_panels(axes: Iterable[Axes], *, empty: str) -> None:
 
 
 def save(figure: Figure, path: Path, *, dpi: int) -> None:
-    """Writes a PNG, whole or not at all."""
+    """Writes a PNG, whole or not at all. Its texts may be in any script for which this machine has a font."""
+    _fit_texts(figure)
     write_atomically(path, lambda file: figure.savefig(file, format="png", dpi=dpi), durable=False)
+
+
+def _fit_texts(figure: Figure) -> None:
+    """Gives the texts of a plot fonts that have their characters."""
+    for text in figure.findobj(Text):
+        assert isinstance(text, Text)
+        shown = drawable(text.get_text())
+        if shown != text.get_text():
+            text.set_text(shown)
+        if (font := font_of(shown)) != USUAL:
+            text.get_fontproperties().set_file(font)
 
 
 def _success(axis: Axes, episodes: Episodes, evaluations: Sequence[Record]) -> None:

@@ -9,10 +9,10 @@ import numpy as np
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure, SubFigure
 
-from chunk_ppo_ros.core.atomic_file import write_atomically
 from chunk_ppo_ros.core.errors import EpisodesError
 from chunk_ppo_ros.data.checks.dimensions import arm_joints, is_whole_arms, names_of
 from chunk_ppo_ros.data.episode import Episode
+from chunk_ppo_ros.reporting.plots import save
 from chunk_ppo_ros.robot import aloha
 
 COLUMNS = 7
@@ -33,7 +33,7 @@ def draw_episodes(path: Path, episodes: Sequence[Episode]) -> None:
     parts = figure.subfigures(len(episodes), 1, squeeze=False, height_ratios=heights)
     for part, episode in zip(parts.ravel(), episodes, strict=True):
         _draw(part, episode)
-    write_atomically(path, lambda file: figure.savefig(file, format="png", dpi=90), durable=False)
+    save(figure, path, dpi=90)
 
 
 def num_panels(episode: Episode) -> int:

@@ -6,6 +6,8 @@ import dataclasses
 import math
 from collections.abc import Callable, Iterable
 
+from textual.content import Content
+
 from chunk_ppo_ros.evaluation.statistics import success_interval
 from chunk_ppo_ros.nodes.common.sensors.sensor_ages import SensorAge, read_ages
 from chunk_ppo_ros.nodes.operate.actions.commands import with_keys
@@ -31,8 +33,11 @@ class Panel:
 
 
 def fitted(text: str, width: int) -> str:
-    """Returns a text that is not wider than `width`, with an ellipsis where something is cut off."""
-    return text if len(text) <= width else text[: max(0, width - 1)] + "…"
+    """Returns a text that is not wider than `width` cells of a terminal, with an ellipsis where something is cut off.
+
+    A Chinese character takes two cells.
+    """
+    return Content(text).truncate(max(0, width), ellipsis=True).plain
 
 
 def duration(seconds: float) -> str:

@@ -2,14 +2,17 @@
 
 from __future__ import annotations
 
+import bisect
 import dataclasses
 import functools
 import io
+from pathlib import Path
 
 import numpy as np
 from PIL import Image, ImageDraw, ImageFont
 
 from chunk_ppo_ros.nodes.common.newest_chunk import NewestChunk
+from chunk_ppo_ros.reporting.fonts.font_choice import ADVICE, drawable, font_of
 
 WIDTH = 640
 """The width of the drawn picture, pixels. The images of a small model would be too small to read text below them."""
@@ -63,8 +66,8 @@ class Line:
 
 
 @functools.cache
-def _font() -> ImageFont.FreeTypeFont | ImageFont.ImageFont:
-    return ImageFont.load_default(TEXT_SIZE)
+def _font(path: Path) -> ImageFont.FreeTypeFont:
+    return ImageFont.truetype(path, TEXT_SIZE)
 
 
 def facts_lines(facts: ViewFacts) -> list[Line]:
@@ -84,16 +87,34 @@ def facts_lines(facts: ViewFacts) -> list[Line]:
     return lines
 
 
+def drawable_lines(facts: ViewFacts) -> list[Line]:
+    """Returns the lines as fonts of this machine can draw them, and advice where characters are left out."""
+    lines = facts_lines(facts)
+    drawn = [Line(drawable(line.text), line.color) for line in lines]
+    return drawn if drawn == lines else [*drawn, Line(ADVICE, WAITING)]
+
+
 def wrapped(line: Line, width: float) -> list[Line]:
-    """Returns a line as several that are not wider than `width` pixels, broken between words."""
-    found, words = [], line.text.split(" ")
-    while words:
-        count = len(words)
-        while count > 1 and _font().getlength(" ".join(words[:count])) > width:
-            count -= 1
-        found.append(Line(" ".join(words[:count]), line.color))
-        words = words[count:]
+    """Returns a line as several that are not wider than `width` pixels.
+
+    They are broken between words where there are words, and between characters where there are none, as in Chinese.
+    """
+    found, rest = [], line.text
+    while rest:
+        end = _first_end(rest, width)
+        found.append(Line(rest[:end], line.color))
+        rest = rest[end:].lstrip(" ")
     return found
+
+
+def _first_end(text: str, width: float) -> int:
+    """Returns how many characters of a text the first of its lines has, at least one."""
+    font = _font(font_of(text))
+    fitting = bisect.bisect_right(range(len(text) + 1), width, key=lambda count: font.getlength(text[:count])) - 1
+    if fitting >= len(text):
+        return len(text)
+    space = text.rfind(" ", 0, fitting + 1)
+    return space if space > 0 else max(fitting, 1)
 
 
 def annotate(image: np.ndarray, facts: ViewFacts) -> Image.Image:
@@ -104,12 +125,13 @@ def annotate(image: np.ndarray, facts: ViewFacts) -> Image.Image:
         facts: what is written.
     """
     height = round(image.shape[0] * WIDTH / image.shape[1])
-    lines = [part for line in facts_lines(facts) for part in wrapped(line, WIDTH - 2 * MARGIN)]
+    lines = [part for line in drawable_lines(facts) for part in wrapped(line, WIDTH - 2 * MARGIN)]
     canvas = Image.new("RGB", (WIDTH, height + 2 * MARGIN + LINE_HEIGHT * len(lines)), BACKGROUND)
     canvas.paste(Image.fromarray(image).resize((WIDTH, height), Image.Resampling.BILINEAR))
     draw = ImageDraw.Draw(canvas)
     for number, line in enumerate(lines):
-        draw.text((MARGIN, height + MARGIN + number * LINE_HEIGHT), line.text, font=_font(), fill=line.color)
+        place = MARGIN, height + MARGIN + number * LINE_HEIGHT
+        draw.text(place, line.text, font=_font(font_of(line.text)), fill=line.color)
     return canvas
 
 

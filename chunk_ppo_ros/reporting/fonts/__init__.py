@@ -1,0 +1,1 @@
+"""Chooses fonts for the texts of plots and pictures."""
