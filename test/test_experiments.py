@@ -459,7 +459,7 @@ def test_another_start_or_decoding_is_told_of_those_that_have_it(
     )
     first, second = tables.settings_paragraphs({"default": [plain, plain], "fast": [plain], "other": [other]})
     assert "after 36 gradient steps" in first and "decode greedily" in first
-    assert second.startswith("It is otherwise for other. ")
+    assert second.startswith("This differs for other: ")
     assert "after 70 gradient steps. It solves 70.0% of" in second and "decode by sampling" in second
 
 

@@ -108,8 +108,8 @@ def test_summary_says_what_was_run_and_what_came_of_it(tmp_path):
         "| the robot was in motion, in simulated time | 0.5 | |",
         "| step_0 | sampled | 64 | 25.0% [15.0%, 35.0%] | 1.500 [1.250, 1.750] |",
         "| step_4 | sampled | 64 | 50.0% [40.0%, 60.0%] | 1.500 [1.250, 1.750] |",
-        "Success of step_4 against the one before it, paired by start: +25.0%, p = 1.85e-34 one-sided, p = 0.0246 "
-        "two-sided.",
+        "Success of step_4 against the one before it, paired by start: +25.0 points, p = 1.85e-34 one-sided, "
+        "p = 0.0246 two-sided.",
         "![Learning curve](learning_curve.png)",
     ):
         assert line in text.splitlines()

@@ -98,6 +98,13 @@ def test_the_page_is_one_file_that_loads_nothing(tmp_path: Path) -> None:
     assert page.tags[page.tags.index(("noscript", {})) + 2][0] == "img"  # the learning curve, after a style
 
 
+def test_the_links_at_the_top_lead_to_all_sections(tmp_path: Path) -> None:
+    page = page_of(write_run(tmp_path))
+    links = [attrs["href"] for tag, attrs in page.tags if tag == "a"]
+    sections = ["#" + attrs["id"] for tag, attrs in page.tags if tag == "section"]
+    assert links == sections and {"#curves", "#settings", "#provenance"} <= set(sections)
+
+
 def test_the_page_says_what_came_of_the_run_and_how_to_go_on(tmp_path: Path) -> None:
     text = page_of(write_run(tmp_path, seed=7)).visible
     for sentence in (

@@ -120,7 +120,7 @@ def _evaluations(evaluations: Sequence[Record]) -> str:
         if "evaluation/p_greater" in record:
             tests.append(
                 f"Success of {name} against the one before it, paired by start: "
-                f"{record['evaluation/difference']:+.1%}, "
+                f"{100 * record['evaluation/difference']:+.1f} points, "
                 f"p {probability_text(record['evaluation/p_greater'])} one-sided, "
                 f"p {probability_text(record['evaluation/p_two_sided'])} two-sided."
             )

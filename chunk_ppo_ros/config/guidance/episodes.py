@@ -43,7 +43,9 @@ EPISODES: dict[str, str] = {
     ),
     "chunk_length.high_value": "As `low_value`.",
     "deploy.checkpoints": "Empty in training. `deploy` and `evaluate --graph` set it.",
-    "deploy.decoding": "`greedy`, which solves more episodes. `sample` to see the policy as training does.",
+    "deploy.decoding": (
+        "`greedy`, with which a trained policy usually solves more. `sample` to see the policy as training does."
+    ),
     "deploy.num_episodes": (
         "50 to 100 for each checkpoint where the result must count; docs/deploy.md has the intervals."
     ),

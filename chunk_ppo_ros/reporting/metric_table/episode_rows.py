@@ -13,7 +13,7 @@ EPISODES = (
     MetricRow(
         "episode/success",
         "0 or 1",
-        "Whether the policy solved the task by itself. Training samples tokens, so this is below a greedy evaluation.",
+        "Whether the policy solved the task by itself. It samples tokens; do not compare this with greedy evaluations.",
         _RUN,
         "Its running mean rises to 1.",
     ),

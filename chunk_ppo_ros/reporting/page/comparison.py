@@ -13,7 +13,7 @@ from chunk_ppo_ros.core.atomic_file import write_atomically
 from chunk_ppo_ros.reporting.curves.episodes import REWARD, SUCCESS
 from chunk_ppo_ros.reporting.curves.thinned import Points
 from chunk_ppo_ros.reporting.page.chart import COLORS, Chart, Series, Style
-from chunk_ppo_ros.reporting.page.html import Html, joined, section, table, tag
+from chunk_ppo_ros.reporting.page.html import Html, joined, section, table, tag, with_links
 from chunk_ppo_ros.reporting.page.page import PAGE_NAME, document
 from chunk_ppo_ros.reporting.page.provenance import shown
 from chunk_ppo_ros.reporting.page.run_data import RunData
@@ -75,14 +75,17 @@ def _page(runs: Sequence[RunData], groups: Sequence[Group], folder: Path) -> Htm
     alone = any(len(group.runs) == 1 for group in groups)
     warning = "A group of one run has no interval: one run does not say how far another seed would be from it."
     elements = [chart.element(number) for number, chart in enumerate(charts)]
-    body = [
-        tag("h1", f"Comparison of {len(runs)} runs"),
-        tag("p", told, class_="soft"),
-        *([tag("p", warning, class_="warning")] if alone else []),
+    sections = [
         section("Groups", _groups_table(groups), anchor="groups"),
         *([section("Settings that differ", _settings_table(groups), anchor="settings")] if len(groups) > 1 else []),
         section("Curves", tag("div", *elements, class_="charts"), anchor="curves"),
         section("Runs", _runs_table(groups, folder), anchor="runs"),
+    ]
+    body = [
+        tag("h1", f"Comparison of {len(runs)} runs"),
+        tag("p", told, class_="soft"),
+        *([tag("p", warning, class_="warning")] if alone else []),
+        with_links(sections),
     ]
     return document(f"Comparison of {len(runs)} runs", joined(body), charts)
 

@@ -135,7 +135,8 @@ def evaluation_table(evaluations: Sequence[Record]) -> Html:
         )
         if "evaluation/p_greater" in record:
             tests.append(
-                f"{name} against the one before it, paired by start: {record['evaluation/difference']:+.1%}, "
+                f"{name} against the one before it, paired by start: "
+                f"{100 * record['evaluation/difference']:+.1f} points, "
                 f"p {probability_text(record['evaluation/p_greater'])} one-sided, "
                 f"p {probability_text(record['evaluation/p_two_sided'])} two-sided."
             )

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import base64
+import dataclasses
 import html
 from collections.abc import Iterable, Sequence
 
@@ -29,9 +30,25 @@ def tag(name: str, *content: object, **attributes: object) -> Html:
     return Html(f"<{name}{given}>{joined(content, '')}</{name}>")
 
 
-def section(title: str, *content: object, anchor: str) -> Html:
-    """Returns a section of the page with its heading."""
-    return tag("section", tag("h2", title), *content, id=anchor)
+@dataclasses.dataclass(frozen=True)
+class Section:
+    """A section of a page: its heading, what follows, and the name by which a link leads to it."""
+
+    title: str
+    content: Html
+    anchor: str
+
+
+def section(title: str, *content: object, anchor: str) -> Section:
+    """Returns a section of the page."""
+    return Section(title, joined(content, ""), anchor)
+
+
+def with_links(sections: Sequence[Section]) -> Html:
+    """Returns links to the sections of a page, and then the sections with their headings."""
+    links = [tag("a", each.title, href=f"#{each.anchor}") for each in sections]
+    shown = [tag("section", tag("h2", each.title), each.content, id=each.anchor) for each in sections]
+    return joined([tag("nav", joined(links)), *shown])
 
 
 def table(header: Sequence[object], rows: Iterable[Sequence[object]], *, kind: str = "") -> Html:

@@ -17,7 +17,7 @@ from chunk_ppo_ros.reporting.page.changed_settings import nearest_preset
 from chunk_ppo_ros.reporting.page.chart import Chart, charts_data
 from chunk_ppo_ros.reporting.page.headline import evaluation_table, headline
 from chunk_ppo_ros.reporting.page.histograms import histograms
-from chunk_ppo_ros.reporting.page.html import Html, data_uri, escaped, joined, section, table, tag
+from chunk_ppo_ros.reporting.page.html import Html, Section, data_uri, escaped, joined, section, table, tag, with_links
 from chunk_ppo_ros.reporting.page.provenance import configuration, provenance
 from chunk_ppo_ros.reporting.page.run_charts import main_charts, other_charts
 from chunk_ppo_ros.reporting.page.run_data import RunData
@@ -98,7 +98,7 @@ def _page(run: RunData, plot: Path, now: float) -> Html:
         section("Where this run comes from", provenance(run), anchor="provenance"),
     ]
     head = [tag("h1", run.name), tag("p", task, class_="soft"), headline(run, now=now)]
-    return document(run.name, joined([*head, *sections]), [*shown, *others])
+    return document(run.name, joined([*head, with_links(sections)]), [*shown, *others])
 
 
 def _without_script(plot: Path) -> Html:
@@ -110,7 +110,7 @@ def _without_script(plot: Path) -> Html:
     return Html(f'<noscript>{hidden}<img src="{source}" alt="The learning curve of the run"></noscript>')
 
 
-def _sections_of_chunks(run: RunData) -> list[Html]:
+def _sections_of_chunks(run: RunData) -> list[Section]:
     """Returns histograms and episodes, or the reason why there are none."""
     try:
         sample = read_sample(run)
@@ -135,7 +135,7 @@ def read_sample(run: RunData) -> ChunkSample | None:
     return journal_sample.read_sample(run.folder, run.run_id) or sample_files.read_sample(run.folder, run.run_id)
 
 
-def _videos(folder: Path) -> list[Html]:
+def _videos(folder: Path) -> list[Section]:
     found = [(folder / name, text) for name, text in VIDEOS.items() if (folder / name).is_file()]
     figures = [_video(path, text) for path, text in found if path.stat().st_size <= _MAX_VIDEO]
     if not figures:
@@ -150,7 +150,7 @@ def _video(path: Path, text: str) -> Html:
     return tag("figure", tag("h3", text[0].upper() + text[1:]), player)
 
 
-def _evaluations(run: RunData) -> list[Html]:
+def _evaluations(run: RunData) -> list[Section]:
     if not run.evaluations:
         return []
     told = "Each checkpoint was measured on unseen starts."
@@ -160,7 +160,7 @@ def _evaluations(run: RunData) -> list[Html]:
     return [section("Evaluations", note, evaluation_table(run.evaluations), anchor="evaluations")]
 
 
-def _times(run: RunData) -> list[Html]:
+def _times(run: RunData) -> list[Section]:
     rows = time_rows(run.timed, run.updates, in_lockstep=run.is_in_lockstep)
     if not rows:
         return []
@@ -170,7 +170,7 @@ def _times(run: RunData) -> list[Html]:
     return [section("Where the time went", content, *note, anchor="time")]
 
 
-def _prompts(run: RunData) -> list[Html]:
+def _prompts(run: RunData) -> list[Section]:
     rows = prompt_rows(run.episodes)
     if not rows:
         return []

@@ -125,12 +125,17 @@ def _commands(run: RunData) -> Html:
         [
             tag("h3", "Commands"),
             tag("p", going_on(run)),
-            tag("pre", go_on),
+            _unbroken(go_on),
             tag("p", "Make the same run again, under a name that is free:"),
-            tag("pre", again),
+            _unbroken(again),
             tag("p", where, class_="note"),
         ]
     )
+
+
+def _unbroken(command: str) -> Html:
+    """Returns a command that a narrow screen breaks between its words and not at hyphens."""
+    return tag("pre", joined((tag("span", word) for word in command.split(" ")), " "))
 
 
 def shown(value: object) -> str:

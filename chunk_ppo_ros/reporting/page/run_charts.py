@@ -150,7 +150,10 @@ def _success(run: RunData) -> Chart:
         color = COLORS[(place + 2) % len(COLORS)]
         series.append(_mean(own, SUCCESS, label=prompt, style="thin", color=color))
     series += _evaluations(run, "success")
-    note = "Training samples tokens. A greedy evaluation takes the likeliest ones, and usually solves more episodes."
+    note = (
+        "Training samples tokens. A greedy evaluation takes the likeliest ones, with which a trained policy usually "
+        "solves more episodes."
+    )
     empty = "No values yet: no episode has ended."
     return Chart("Episodes solved (share)", series, note=note, empty=empty, is_share=True)
 
@@ -222,7 +225,7 @@ def _kl(run: RunData) -> Chart:
     series.append(_of_updates(updates, NOT_KEPT, color=ORANGE, label="update not kept", style="crosses"))
     if limit:
         series.append(_level(updates, "limit ppo.max_kl", limit))
-    note = "Judge an update by kl/after: 0.1 to 0.7 in runs that learn well."
+    note = "Judge an update by kl/after. It is 0.1 to 0.7 in runs that learn well."
     return Chart("KL from before to after an update (nats per chunk)", series, note=note, from_zero=True)
 
 
