@@ -120,7 +120,7 @@ def settings_paragraphs(variants: Mapping[str, Sequence[Result]]) -> list[str]:
         for text in dict.fromkeys(_setting(result) for result in results):
             by_text.setdefault(text, []).append(variant)
     (first, _), *others = by_text.items()
-    return [first, *(f"It is otherwise for {', '.join(names)}. {text}" for text, names in others)]
+    return [first, *(f"This differs for {', '.join(names)}: {text}" for text, names in others)]
 
 
 def _setting(result: Result) -> str:
