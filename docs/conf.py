@@ -26,5 +26,6 @@ html_static_path = ["../third_party/mathjax/tex-svg.js", "site.css"]
 html_css_files = ["site.css"]
 mathjax_path = "tex-svg.js"
 html_copy_source = False
+html_use_index = False  # Nothing is indexed, because the pages are plain Markdown.
 html_show_sphinx = False
 html_show_copyright = False

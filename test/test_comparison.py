@@ -20,8 +20,16 @@ from chunk_ppo_ros.reporting.page.seed_groups import Group, differing_settings, 
 from chunk_ppo_ros.reporting.run_metrics import episode_metrics
 
 
-def write_run(folder: Path, name: str, *, seed: int = 0, gamma: float = 0.99, rewards: tuple[float, ...] = (0.0, 1.0)):
-    run = RunConfig(exp_name=name, run_dir=str(folder), seed=seed, wandb=False)
+def write_run(
+    folder: Path,
+    name: str,
+    *,
+    seed: int = 0,
+    gamma: float = 0.99,
+    prompt: str = "",
+    rewards: tuple[float, ...] = (0.0, 1.0),
+) -> Path:
+    run = RunConfig(exp_name=name, run_dir=str(folder), seed=seed, prompt=prompt, wandb=False)
     preset = PRESETS["debug"]
     config = dataclasses.replace(preset, run=run, ppo=dataclasses.replace(preset.ppo, gamma=gamma))
     with MetricsLog.open(run.folder, config=config, run_id=name) as log:
@@ -51,6 +59,14 @@ def test_runs_that_differ_in_the_seed_only_are_a_group(tmp_path: Path) -> None:
     ]
     assert differing_settings(groups) == {"ppo.gamma": [0.99, 0.5]}
     assert [[run.name for run in group.runs] for group in groups] == [["a", "b"], ["other"]]
+
+
+def test_runs_of_two_prompts_are_two_groups(tmp_path: Path) -> None:
+    """They learned two tasks, so their mean would say nothing about seeds."""
+    folders = [write_run(tmp_path, "cup", prompt="lift the cup"), write_run(tmp_path, "door", prompt="open the door")]
+    groups = group_runs([RunData.read(folder) for folder in folders])
+    assert [[run.name for run in group.runs] for group in groups] == [["cup"], ["door"]]
+    assert differing_settings(groups) == {"run.prompt": ["lift the cup", "open the door"]}
 
 
 def test_the_interval_over_seeds_by_hand(tmp_path: Path) -> None:

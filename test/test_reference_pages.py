@@ -94,6 +94,7 @@ def test_each_field_of_each_message_has_a_row_with_a_meaning(made: dict[str, str
         assert all(meaning for _, _, meaning in rows), path.name
         names = [line.split("#")[0].split(maxsplit=1)[1].split("=")[0].split()[0] for line in lines]
         assert [name.split()[0] for name, _, _ in rows] == names, path.name
+    assert r"[RewardTerm\[\]](#rewardterm-message)" in made["messages.md"], "a link whose text has brackets"
 
 
 def test_a_message_is_parsed_with_constants_continued_lines_and_defaults() -> None:

@@ -98,8 +98,9 @@ def _success(axis: Axes, episodes: Episodes, evaluations: Sequence[Record]) -> N
     axis.set_title("Episodes solved, sampled while training", fontsize=10)
     _episode_curve(axis, episodes, SUCCESS, points=False)
     by_prompt = episodes.by_prompt
-    for prompt, own in by_prompt.items() if len(by_prompt) <= MAX_PROMPT_CURVES else ():
-        _prompt_curve(axis, own, prompt=prompt)
+    shown = by_prompt.items() if len(by_prompt) <= MAX_PROMPT_CURVES else ()
+    for number, (prompt, own) in enumerate(shown, start=1):  # The color C0 looks like that of all episodes.
+        _prompt_curve(axis, own, prompt=prompt, color=f"C{number}")
     _evaluation_points(axis, evaluations, "success")
     axis.set_ylim(-0.03, 1.03)
     axis.yaxis.set_major_formatter(PercentFormatter(1.0))
@@ -121,11 +122,11 @@ def _episode_curve(axis: Axes, episodes: Episodes, name: str, *, points: bool) -
     axis.plot(*episodes.mean(name), color=COLOR, label=f"mean of the last {WINDOW} episodes")
 
 
-def _prompt_curve(axis: Axes, episodes: Episodes, *, prompt: str) -> None:
+def _prompt_curve(axis: Axes, episodes: Episodes, *, prompt: str, color: str) -> None:
     """Draws a thin running mean of the success of one prompt's episodes, over the chunks of all episodes."""
     label = prompt if len(prompt) <= LABEL_LENGTH else f"{prompt[: LABEL_LENGTH - 3]} .."
     label = label.replace("$", r"\$")  # Otherwise matplotlib would read a formula.
-    axis.plot(*episodes.mean(SUCCESS), linewidth=1.0, label=label)
+    axis.plot(*episodes.mean(SUCCESS), linewidth=1.0, color=color, label=label)
 
 
 def _evaluation_points(axis: Axes, evaluations: Sequence[Record], name: str) -> None:

@@ -31,7 +31,7 @@ def export_parser() -> FlagParser:
             "The tokenizers are written beside norm_stats.json. openpi itself always takes the published tokenizers, "
             "so it can only serve a policy that was trained with them."
         ),
-        examples=((command_line("export checkpoints/mine/step_20 exported/mine"), "openpi loads exported/mine"),),
+        examples=((command_line("export checkpoints/mine/step_26 exported/mine"), "openpi loads exported/mine"),),
     )
     parser.add_argument("checkpoint", type=Path, help="a step_<N> folder, or an openpi checkpoint")
     parser.add_argument("directory", type=Path, help="the openpi checkpoint to write, which must not exist")
@@ -58,8 +58,8 @@ def serve_parser() -> FlagParser:
             "default only this machine reaches it."
         ),
         examples=(
-            (command_line("serve checkpoints/mine/step_20"), f"listens on ws://{SERVER_HOST}:{SERVER_PORT}"),
-            (command_line("serve checkpoints/mine/step_20 --host 0.0.0.0"), "lets every machine of the network in"),
+            (command_line("serve checkpoints/mine/step_26"), f"listens on ws://{SERVER_HOST}:{SERVER_PORT}"),
+            (command_line("serve checkpoints/mine/step_26 --host 0.0.0.0"), "lets every machine of the network in"),
         ),
         first=("--host", "--port", "--decoding", "--prompt"),
     )
@@ -86,7 +86,7 @@ def positions_parser() -> FlagParser:
         ),
         examples=(
             (
-                command_line("positions checkpoints/mine/step_20 --episodes recordings/cup"),
+                command_line("positions checkpoints/mine/step_26 --episodes recordings/cup"),
                 "compares the rules on your recordings",
             ),
         ),

@@ -114,10 +114,10 @@ def rollback_parser() -> FlagParser:
     parser = FlagParser(
         prog=command_line("rollback"),
         description="Takes a stopped run back to one of its checkpoints. Later checkpoints are set aside, not deleted.",
-        examples=((command_line("rollback mine --to step_20"), "the run then goes on from step_20 by --resume"),),
+        examples=((command_line("rollback mine --to step_25"), "the run then goes on from step_25 by --resume"),),
     )
     parser.add_argument("run", help=RUN_HELP)
-    parser.add_argument("--to", required=True, help="name of the checkpoint, such as step_20")
+    parser.add_argument("--to", required=True, help="name of the checkpoint, such as step_25")
     _add_checkpoints(parser)
     parser.add_argument(
         "--leave_out",

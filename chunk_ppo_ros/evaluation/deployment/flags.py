@@ -32,9 +32,9 @@ class DeployParser(FlagParser):
                 "it the run is simulated."
             ),
             examples=(
-                (f"{prog} checkpoints/mine/step_20 --episodes 20", "acts for 20 episodes in the simulator"),
+                (f"{prog} checkpoints/mine/step_26 --episodes 20", "acts for 20 episodes in the simulator"),
                 (
-                    f"{prog} checkpoints/mine/step_20 --params_file config/robot.yaml",
+                    f"{prog} checkpoints/mine/step_26 --params_file config/robot.yaml",
                     "acts on the robot until Ctrl-C",
                 ),
             ),
@@ -73,10 +73,10 @@ def evaluate_parser() -> FlagParser:
             "reported apart. Where the checkpoint does not record the settings, --config must name the preset."
         ),
         examples=(
-            (command_line("evaluate checkpoints/mine/step_20 --greedy"), "takes the likeliest token each time"),
-            (command_line("evaluate checkpoints/mine/step_20"), "samples tokens, as training does"),
+            (command_line("evaluate checkpoints/mine/step_26 --greedy"), "takes the likeliest token each time"),
+            (command_line("evaluate checkpoints/mine/step_26"), "samples tokens, as training does"),
             (
-                command_line("evaluate checkpoints/mine/step_0 checkpoints/mine/step_20 --graph"),
+                command_line("evaluate checkpoints/reach-imitation checkpoints/mine/step_26 --graph"),
                 "compares two checkpoints by turns, over the graph of nodes",
             ),
         ),

@@ -18,13 +18,15 @@ from chunk_ppo_ros.reporting.page.run_data import RunData
 LEVEL = 0.95
 """The level of the intervals."""
 _ABSENT = "(not a setting of its version)"
+_PROMPT = "run.prompt"
+"""The only setting of the section `run` that must agree within a group: it says the task."""
 _GRID = 80
 """The number of places at which curves of several runs are compared."""
 
 
 @dataclasses.dataclass(frozen=True)
 class Group:
-    """Runs whose settings differ only in the section `run`, which has the seed, names and folders.
+    """Runs whose settings differ only in seed, names and folders: those of the section `run` but for the prompt.
 
     Attributes:
         name: a short name for legends, such as "group A".
@@ -133,4 +135,5 @@ def _half_width(values: np.ndarray) -> np.ndarray:
 
 def _compared(settings: Mapping[str, Any]) -> dict[str, Any]:
     """Returns the settings that must agree within a group, by dotted name."""
-    return {name: value for name, value in flatten(present(settings)).items() if not name.startswith("run.")}
+    every = flatten(present(settings)).items()
+    return {name: value for name, value in every if name == _PROMPT or not name.startswith("run.")}

@@ -139,7 +139,7 @@ def _type(text: str, names: set[str]) -> str:
 
 
 def _markdown(text: str) -> str:
-    """Returns a comment with its bars, stars and angle brackets escaped; code in backquotes stays as it is."""
+    """Returns a comment with its bars, stars and brackets escaped; code in backquotes stays as it is."""
     parts = text.split("`")
-    kept = [part if index % 2 else re.sub(r"([|*<_\[])", r"\\\1", part) for index, part in enumerate(parts)]
+    kept = [part if index % 2 else re.sub(r"([|*<_\[\]])", r"\\\1", part) for index, part in enumerate(parts)]
     return "`".join(kept)
