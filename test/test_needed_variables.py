@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import dataclasses
 import os
+import re
 import subprocess
 from pathlib import Path
 from typing import Any
@@ -40,7 +41,7 @@ def printed_commands(config: TrainConfig) -> list[str]:
     """Returns the commands on the page of a run that has just begun."""
     MetricsLog.open(config.run.folder, config=config, run_id="one-1", form="graph").close()
     text = str(provenance(RunData.read(config.run.folder)))
-    return [part.partition("</pre>")[0] for part in text.split("<pre>")[1:]]
+    return [re.sub(r"</?span>", "", part.partition("</pre>")[0]) for part in text.split("<pre>")[1:]]
 
 
 def called(command: str, folder: Path, **environ: str) -> str:
