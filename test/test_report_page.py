@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import base64
 import dataclasses
 import html.parser
+import io
 import json
 import re
 import shlex
@@ -11,6 +13,7 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+from PIL import Image
 
 from chunk_ppo_ros import config as config_lib
 from chunk_ppo_ros.config import flags
@@ -26,6 +29,7 @@ from chunk_ppo_ros.reporting.page.page import write_page
 from chunk_ppo_ros.reporting.page.run_data import RunData
 from chunk_ppo_ros.reporting.report import write_report
 from chunk_ppo_ros.reporting.run_metrics import episode_metrics, run_time_metrics
+from support import lerobot_sets
 from support.fake_learner import make_transition
 
 HOSTILE = "<script>alert(\"x\")</script> & 'more'"
@@ -96,6 +100,19 @@ def test_the_page_is_one_file_that_loads_nothing(tmp_path: Path) -> None:
     assert not re.search(r"@import|url\((?!data:)", text)
     assert "Copyright (c) 2022 Leon Sorokin" in text  # the license of uPlot
     assert page.tags[page.tags.index(("noscript", {})) + 2][0] == "img"  # the learning curve, after a style
+
+
+def test_a_video_shows_its_first_frame_and_a_damaged_one_says_so(tmp_path: Path) -> None:
+    run_dir = write_run(tmp_path)
+    lerobot_sets.write_video(run_dir / "before.mp4", range(4))
+    (run_dir / "after.mp4").write_bytes(b"no video")
+    page = page_of(run_dir)
+    (video,) = [attrs for tag, attrs in page.tags if tag == "video"]
+    assert video["src"].startswith("data:video/mp4;base64,")
+    content = base64.b64decode(video["poster"].removeprefix("data:image/jpeg;base64,"))
+    shown = np.array(Image.open(io.BytesIO(content)), float)
+    np.testing.assert_allclose(shown.mean(), lerobot_sets.frame(0).mean(), atol=5.0)
+    assert "The video cannot be shown: video must be readable" in page.visible
 
 
 def test_the_links_at_the_top_lead_to_all_sections(tmp_path: Path) -> None:

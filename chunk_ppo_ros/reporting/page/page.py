@@ -7,9 +7,10 @@ from collections.abc import Sequence
 from pathlib import Path
 
 from chunk_ppo_ros.core.atomic_file import write_atomically
-from chunk_ppo_ros.core.errors import UserError
+from chunk_ppo_ros.core.errors import EpisodesError, UserError
 from chunk_ppo_ros.data.chunk_sample import journal_sample, sample_files
 from chunk_ppo_ros.data.chunk_sample.facts import ChunkSample
+from chunk_ppo_ros.data.video import Video
 from chunk_ppo_ros.reporting.curves.episodes import WINDOW
 from chunk_ppo_ros.reporting.distributions.section import distributions
 from chunk_ppo_ros.reporting.page.assets import script, style
@@ -21,7 +22,7 @@ from chunk_ppo_ros.reporting.page.html import Html, Section, data_uri, escaped, 
 from chunk_ppo_ros.reporting.page.provenance import configuration, provenance
 from chunk_ppo_ros.reporting.page.run_charts import main_charts, other_charts
 from chunk_ppo_ros.reporting.page.run_data import RunData
-from chunk_ppo_ros.reporting.page.strips import strips
+from chunk_ppo_ros.reporting.page.strips import jpeg_uri, strips
 from chunk_ppo_ros.reporting.prompt_tables import HEADER, prompt_rows
 from chunk_ppo_ros.reporting.time_section import OVERLAP_NOTE, time_rows
 
@@ -30,6 +31,7 @@ PAGE_NAME = "report.html"
 VIDEOS = {"before.mp4": "before PPO", "after.mp4": "after PPO"}
 """The videos in the folder of the run that the page shows, and what they show."""
 _MAX_VIDEO = 4 * 2**20  # bytes; a larger video would make the page slow to open
+_FIRST_TIME = 0.5  # s; the latest time of the first frame of a video
 
 
 def write_page(run: RunData, *, plot: Path, now: float | None = None) -> Path:
@@ -145,9 +147,16 @@ def _videos(folder: Path) -> list[Section]:
 
 
 def _video(path: Path, text: str) -> Html:
+    """Returns a video with its first frame as its picture, because phones show none before it is played."""
+    title = tag("h3", text[0].upper() + text[1:])
+    try:
+        poster = jpeg_uri(Video(path).frame_at(0.0, tolerance=_FIRST_TIME))
+    except EpisodesError as error:
+        return tag("figure", title, tag("p", f"The video cannot be shown: {error}", class_="warning"))
     source = data_uri(path.read_bytes(), "video/mp4")
-    player = Html(f'<video controls muted loop playsinline preload="metadata" src="{escaped(source)}"></video>')
-    return tag("figure", tag("h3", text[0].upper() + text[1:]), player)
+    attributes = f'poster="{escaped(poster)}" src="{escaped(source)}"'
+    player = Html(f'<video controls muted loop playsinline preload="metadata" {attributes}></video>')
+    return tag("figure", title, player)
 
 
 def _evaluations(run: RunData) -> list[Section]:

@@ -62,7 +62,11 @@ def tag_image(image: np.ndarray, text: str, *, width: int, height: int) -> Html:
         width: width of the element, pixels.
         height: height of the element, pixels.
     """
+    return Html(tag("img", src=jpeg_uri(image), alt=text, width=width, height=height).removesuffix("</img>"))
+
+
+def jpeg_uri(image: np.ndarray) -> str:
+    """Returns an image, uint8 [h, w, 3], RGB, as an address that holds it as a JPEG."""
     buffer = io.BytesIO()
     Image.fromarray(image).save(buffer, format="JPEG", quality=_QUALITY)
-    source = data_uri(buffer.getvalue(), "image/jpeg")
-    return Html(tag("img", src=source, alt=text, width=width, height=height).removesuffix("</img>"))
+    return data_uri(buffer.getvalue(), "image/jpeg")
