@@ -16,11 +16,11 @@ from chunk_ppo_ros.reporting.plots import COLOR, FAINT, save
 from experiments.definitions import DEFAULT
 from experiments.results import GOAL, Result
 
-_COLORS = ("#e69f00", "#56b4e9", "#009e73", "#d55e00", "#cc79a7", "#000000")
+COLORS = ("#e69f00", "#56b4e9", "#009e73", "#d55e00", "#cc79a7", "#000000")
 """Colors that people with any kind of color vision tell apart: Okabe and Ito, Color Universal Design (2008). Their blue
 is left out, because it looks like that of the default, and their yellow, because it is faint on white."""
 _MARKERS = ("o", "s", "^", "D", "v", "X")
-_STYLES = cycler(linestyle=("-", "--", ":")) * (cycler(color=_COLORS) + cycler(marker=_MARKERS))
+_STYLES = cycler(linestyle=("-", "--", ":")) * (cycler(color=COLORS) + cycler(marker=_MARKERS))
 """How curves are drawn, one after the other: each color has a marker of its own, and comes again with another line."""
 _OF_DEFAULT: dict[str, Any] = {"linewidth": 2.6, "color": COLOR, "linestyle": "-", "marker": "."}
 

@@ -58,10 +58,10 @@ def page(grouped: Grouped) -> str:
     if not grouped:
         return _HEAD + "\nThere are no results yet.\n"
     parts = [_HEAD, *(_experiment(name, variants) for name, variants in grouped.items())]
-    return "\n".join("\n".join(map(_wrapped, part.split("\n"))) for part in parts)
+    return "\n".join("\n".join(map(wrapped, part.split("\n"))) for part in parts)
 
 
-def _wrapped(line: str) -> str:
+def wrapped(line: str) -> str:
     """Returns a line of the page as lines that are not too long. What continues an item of a list is indented.
 
     No line begins with what Markdown would take for an item of a list, such as "1) " of "(seed 1) after".

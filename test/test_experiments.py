@@ -427,10 +427,10 @@ def test_the_report_says_where_something_beats_the_default(tmp_path: Path, monke
 
 def test_no_line_of_the_page_begins_as_an_item_of_a_list_by_chance() -> None:
     text = "- fast: it " + " ".join(["(seed 1) and - or 2. so"] * 20)
-    lines = tables._wrapped(text).split("\n")
+    lines = tables.wrapped(text).split("\n")
     assert len(lines) > 3 and " ".join(line.strip() for line in lines) == text
     assert not [line for line in lines[1:] if re.match(r"  (\d+[.)]|[-+*]) ", line)]
-    assert tables._wrapped("") == ""
+    assert tables.wrapped("") == ""
 
 
 def test_every_curve_of_a_picture_is_drawn_otherwise(tmp_path: Path) -> None:
@@ -443,7 +443,7 @@ def test_every_curve_of_a_picture_is_drawn_otherwise(tmp_path: Path) -> None:
     right = drawn[0].axes[1]
     looks = [(line.get_color(), line.get_linestyle()) for line in right.lines if line.get_label() in names]
     assert len(looks) == len(names) == len(set(looks))
-    assert {color for color, _ in looks[1:7]} == set(figures._COLORS), "the default takes no color of the others"
+    assert {color for color, _ in looks[1:7]} == set(figures.COLORS), "the default takes no color of the others"
 
 
 def test_another_start_or_decoding_is_told_of_those_that_have_it(

@@ -179,7 +179,7 @@ def test_the_demo_says_whether_it_records(tmp_path: Path, monkeypatch: pytest.Mo
     monkeypatch.delenv("ROS_DOMAIN_ID", raising=False)
     run = dataclasses.replace(PRESETS["debug"].run, run_dir=str(tmp_path), checkpoint_root=str(tmp_path))
     for record in (True, False):
-        demo._train_over_ros(dataclasses.replace(PRESETS["debug"], run=run), record=record)
+        demo.train_over_ros(dataclasses.replace(PRESETS["debug"], run=run), record=record)
     assert [GraphStart.of_environment(each).flags for each in seen] == [{"record": True}, {}]
 
 

@@ -66,7 +66,7 @@ def test_the_mark_is_gone_with_the_process_however_it_ended(tmp_path: Path, numb
         assert process.stdout is not None and process.stdout.readline() == b"marked\n"
         with path.open("ab") as file:
             assert mark(file) is None
-            place = writer_mark._place(file)
+            place = writer_mark.place_of(file)
         assert is_marked(path, place) is True
         process.send_signal(number)
         process.wait()
@@ -83,14 +83,14 @@ def test_what_cannot_be_known_is_not_said(tmp_path: Path, monkeypatch: pytest.Mo
         assert is_marked(path, None) is None, "an earlier version did not mark it"
         boot = tmp_path / "boot"
         boot.write_text("another machine, or this one before it was started again\n")
-        monkeypatch.setattr(writer_mark, "_BOOT", boot)
+        monkeypatch.setattr(writer_mark, "BOOT", boot)
         assert is_marked(path, place) is None
 
 
 def test_where_the_system_has_no_such_locks_nothing_is_marked(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     path = tmp_path / "file"
     with path.open("ab") as file:
-        monkeypatch.setattr(writer_mark, "_BOOT", tmp_path / "missing")
+        monkeypatch.setattr(writer_mark, "BOOT", tmp_path / "missing")
         assert mark(file) is None
     with path.open("ab") as file:
         monkeypatch.delattr(fcntl, "F_OFD_SETLK")

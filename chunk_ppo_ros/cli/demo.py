@@ -57,7 +57,7 @@ def demonstrate(config: TrainConfig, *, episodes: int, record: bool) -> int:
     run = dataclasses.replace(config.run, pretrained_checkpoint_path=start, on_load_failure="fail")
     config = dataclasses.replace(config, run=run)
     print(f"== 2/3 chunk PPO over ROS 2 topics ({time.monotonic() - started:.0f} s so far)", flush=True)
-    _train_over_ros(config, record=record)
+    train_over_ros(config, record=record)
     print(f"== 3/3 evaluation on {episodes} unseen starts ({time.monotonic() - started:.0f} s so far)", flush=True)
     newest = newest_checkpoint(directory)
     if newest is None:
@@ -68,7 +68,13 @@ def demonstrate(config: TrainConfig, *, episodes: int, record: bool) -> int:
     return 0
 
 
-def _train_over_ros(config: TrainConfig, *, record: bool) -> None:
+def train_over_ros(config: TrainConfig, *, record: bool) -> None:
+    """Runs the graph of nodes until the training has reached its end.
+
+    Raises:
+        GraphFailed: when a node failed; its log says why.
+        KeyboardInterrupt: when a signal ended the graph.
+    """
     wanted = wanted_domain(None, config)
     domain = claim_domain(wanted, run=config.run.exp_name, makes_time=config.env.is_lockstep)
     with claim_run(config.run.folder), domain as domain_id:

@@ -19,7 +19,7 @@ Place = Mapping[str, object]
 
 _LOCK = struct.Struct("hhqqi4x")
 """`struct flock` of fcntl(2) on 64-bit Linux: kind, whence, start, length (0 is all) and process (0), native types."""
-_BOOT = Path("/proc/sys/kernel/random/boot_id")
+BOOT = Path("/proc/sys/kernel/random/boot_id")
 """The file in which Linux names its present boot. All containers of a machine share it."""
 
 
@@ -33,7 +33,7 @@ def mark(file: IO[bytes]) -> Place | None:
         return None
     try:
         fcntl.fcntl(file, fcntl.F_OFD_SETLK, _lock(fcntl.F_WRLCK))
-        return _place(file)
+        return place_of(file)
     except OSError:
         return None
 
@@ -53,7 +53,7 @@ def is_marked(path: Path, place: Place | None) -> bool | None:
         return None
     try:
         with path.open("rb") as file:
-            if _place(file) != dict(place):
+            if place_of(file) != dict(place):
                 return None
             answer = fcntl.fcntl(file, fcntl.F_OFD_GETLK, _lock(fcntl.F_RDLCK))
     except OSError:
@@ -65,6 +65,7 @@ def _lock(kind: int) -> bytes:
     return _LOCK.pack(kind, os.SEEK_SET, 0, 0, 0)
 
 
-def _place(file: IO[bytes]) -> Place:
+def place_of(file: IO[bytes]) -> Place:
+    """Returns what identifies an open file on this machine until it is started again."""
     status = os.fstat(file.fileno())
-    return {"boot": _BOOT.read_text().strip(), "device": status.st_dev, "inode": status.st_ino}
+    return {"boot": BOOT.read_text().strip(), "device": status.st_dev, "inode": status.st_ino}
