@@ -134,7 +134,9 @@ RUNS = (
     Run(
         "chunk_ppo pretrain --config demo --exp_name again --episodes runs/g/bag",
         f"{_IMITATION} {_SIMULATED}",
-        prints="wrote checkpoints/again-imitation",
+        # A policy that has learned nothing may have solved none of the few recorded episodes.
+        prints="wrote checkpoints/again-imitation|all of them marked as failures",
+        statuses=(0, 2),
     ),
     Run("chunk_ppo report NAME", prints="summary.md"),
     Run("chunk_ppo store list g", prints="journal"),
