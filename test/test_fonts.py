@@ -68,3 +68,11 @@ def test_a_plot_draws_its_texts_in_such_fonts_without_a_warning(plain: Path, tmp
     assert texts[1].get_fontproperties().get_file() == str(plain)
     assert texts[1].get_fontsize() == 8
     assert axis.title.get_fontproperties().get_file() is None
+
+
+def test_a_font_that_cannot_be_read_is_left_out(plain: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    def refuse(face: object) -> None:
+        raise UnicodeDecodeError("ascii", b"x", 0, 1, "a damaged table of names")
+
+    monkeypatch.setattr(font_manager, "ttfFontProperty", refuse)
+    assert font_choice.font_of(f"{chr(0x1F600)} and {chr(0x4E2D)}") == font_choice.USUAL

@@ -115,9 +115,29 @@ def test_the_printed_command_reads_the_parameter_file_and_gives_by_flags_what_di
     words = shlex.split(command)[2:]
     assert words == ["--config", "debug", f"--params_file={file}", f"--gae_lambda={usual}", "--clip_coef=0.3"]
     assert start(words).config == first.config
-    assert "again, so that changes of that file count." in str(provenance(run))
+    assert "again, so that changes of that file count, but for those of robot and simulator." in str(provenance(run))
     Path(file).unlink()
     assert run_command(run, resume=False) == command, "the page is made of the record, and reads no other file"
+
+
+def test_what_the_file_said_of_the_robot_and_the_run_is_given_by_flags(
+    tmp_path: Path, start: Callable[[list[str]], Started]
+) -> None:
+    """The file may say by now that the robot moves, and the run must not be gone on with where it is made again."""
+    places = {"run_dir": str(tmp_path), "checkpoint_root": str(tmp_path), "wandb": False}
+    robot = {"shadow": True, "max_velocity": PRESETS["debug"].robot.max_velocity}
+    run = {**places, "resume": True, "exp_name": "shadowed"}
+    file = parameter_file(tmp_path, run=run, robot=robot, env={"simulator": "kinematic", "realtime": True})
+    page = page_of(start(["--params_file", file, "--no_resume"]))
+    again, going_on = (shlex.split(run_command(page, resume=resume)) for resume in (False, True))
+    for words in (again, going_on):
+        limit = f"--max_velocity={robot['max_velocity']}"
+        assert {"--shadow", limit, "--simulator=kinematic", "--exp_name=shadowed"} <= set(words)
+    assert again[-1] == "--no_resume" and going_on[-1] == "--resume"
+    moving = {"shadow": False, "max_velocity": 3.0}
+    assert parameter_file(tmp_path, run=run, robot=moving, env={"simulator": "mujoco", "realtime": True}) == file
+    config = start(again[2:]).config
+    assert (config.robot.shadow, config.env.simulator, config.run.resume) == (True, "kinematic", False)
 
 
 def test_all_settings_are_flags_where_the_preset_below_the_file_is_gone(

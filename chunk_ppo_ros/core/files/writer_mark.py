@@ -17,6 +17,9 @@ from typing import IO
 Place = Mapping[str, object]
 """What identifies a marked file: the boot of its machine, its device and its inode."""
 
+_FAR = 2**62
+"""The place of the locked byte. It is far behind the end of any file, because some network file systems let nobody else
+read what is locked."""
 _LOCK = struct.Struct("hhqqi4x")
 """`struct flock` of fcntl(2) on 64-bit Linux: kind, whence, start, length (0 is all) and process (0), native types."""
 BOOT = Path("/proc/sys/kernel/random/boot_id")
@@ -62,7 +65,7 @@ def is_marked(path: Path, place: Place | None) -> bool | None:
 
 
 def _lock(kind: int) -> bytes:
-    return _LOCK.pack(kind, os.SEEK_SET, 0, 0, 0)
+    return _LOCK.pack(kind, os.SEEK_SET, _FAR, 1, 0)
 
 
 def place_of(file: IO[bytes]) -> Place:

@@ -25,6 +25,10 @@ ADVICE = f"{UNKNOWN}: no font of this machine has these characters; install one,
 _ALSO = frozenset(map(ord, string.ascii_letters + string.digits + string.punctuation))
 """The characters that another font must have as well, because one font draws the whole text."""
 
+Plainness = tuple[bool, float, str]
+"""How far a font is from an upright one of the usual weight, and its file, so that the choice is fixed."""
+_MOST_PLAIN: Plainness = (False, 0.0, "")
+
 
 @dataclasses.dataclass(frozen=True)
 class FontChoice:
@@ -57,7 +61,7 @@ def _unusual(text: str) -> frozenset[int]:
 
 @functools.cache
 def _usual_characters() -> frozenset[int]:
-    return frozenset(FT2Font(USUAL).get_charmap())
+    return frozenset(FT2Font(str(USUAL)).get_charmap())
 
 
 @functools.cache
@@ -66,31 +70,33 @@ def choose(unusual: frozenset[int]) -> FontChoice:
 
     The search of the machine takes up to a second.
     """
-    usual = FontChoice(USUAL, unusual)
-    others = (FontChoice(path, _lacking(face, unusual)) for path, face in _faces()) if unusual else ()
-    return min((usual, *others), key=lambda each: (len(each.lacks), each.path != USUAL, _plainness(each.path)))
+    choices = [(len(unusual), False, _MOST_PLAIN, FontChoice(USUAL, unusual))]
+    for path, face, plainness in _faces() if unusual else ():
+        lacks = _lacking(face, unusual)
+        choices.append((len(lacks), path != USUAL, plainness, FontChoice(path, lacks)))
+    return min(choices, key=lambda each: each[:3])[3]
 
 
 def _lacking(face: FT2Font, characters: Set[int]) -> Set[int]:
     return {code for code in characters if not face.get_char_index(code)}
 
 
-def _faces() -> Iterator[tuple[Path, FT2Font]]:
-    """Yields the fonts of the machine that have all letters of English, in any order."""
+def _faces() -> Iterator[tuple[Path, FT2Font, Plainness]]:
+    """Yields the fonts of the machine that have all letters of English, and how plain they are, in any order."""
     from matplotlib.font_manager import findSystemFonts  # Its module lists the fonts when it is imported.
 
     for name in findSystemFonts():
         try:
             face = FT2Font(name)
-        except (OSError, RuntimeError):
-            continue  # FreeType cannot read this file, so nothing can be drawn with it.
+            plainness = _plainness(Path(name), face)
+        except Exception:  # FreeType or matplotlib cannot read what is in this file, so nothing is drawn with it.
+            continue
         if face.scalable and not _lacking(face, _ALSO):
-            yield Path(name), face
+            yield Path(name), face, plainness
 
 
-def _plainness(path: Path) -> tuple[bool, float, str]:
-    """Returns how far a font is from an upright one of the usual weight, and its name, so that the choice is fixed."""
+def _plainness(path: Path, face: FT2Font) -> Plainness:
     from matplotlib.font_manager import ttfFontProperty
 
-    entry = ttfFontProperty(FT2Font(path))
+    entry = ttfFontProperty(face)
     return entry.style != "normal", abs(float(entry.weight) - 400.0), str(path)

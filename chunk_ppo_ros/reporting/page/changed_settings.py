@@ -40,10 +40,23 @@ def changes_from_preset(settings: Mapping[str, Any]) -> tuple[str, dict[str, tup
 
 
 def _changes(settings: Mapping[str, Any], preset: str, file: Mapping[str, Any]) -> dict[str, tuple[Any, Any]]:
-    """Returns the value of the run, and that of the preset and of a file over it, for each setting that differs."""
+    """Returns the value of the run, and that of the preset and of a file over it, for each setting that differs.
+
+    What the file says of the robot and of the run's name is among them, whether it differs or not. The file may have
+    changed since, and must not decide that another robot moves, or that it moves in another way.
+    """
     before = {**flatten(config_lib.to_dict(config_lib.PRESETS[preset])), **file}
     flat = flatten(present(settings))
-    return {key: (value, before.get(key)) for key, value in flat.items() if before.get(key) != value}
+    return {
+        key: (value, before.get(key))
+        for key, value in flat.items()
+        if before.get(key) != value or (key in file and _is_of_run_alone(key))
+    }
+
+
+def _is_of_run_alone(key: str) -> bool:
+    """Returns whether a command gives a setting itself, although the run had it from its parameter file."""
+    return key.startswith("robot.") or key in ("env.simulator", "run.exp_name")
 
 
 def present(settings: Mapping[str, Any]) -> Mapping[str, Any]:
@@ -87,7 +100,9 @@ def command_line(
     for key, (value, _) in changes.items():
         if key != "run.resume":
             words += _flag(key.partition(".")[2], value)
-    return " ".join([*words, *(["--resume"] if resume else [])])
+    if resume or (start and start.file.get("run.resume")):
+        words += _flag("resume", resume)
+    return " ".join(words)
 
 
 def _assignment(name: str, value: str) -> str:

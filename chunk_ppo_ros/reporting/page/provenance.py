@@ -120,7 +120,7 @@ def _commands(run: RunData) -> Html:
     where = "Both commands are meant for the folder in which the run was started."
     if "--params_file=" in go_on:
         file = _graph_start(run).flags["params_file"]
-        where += f" They read {file} again, so that changes of that file count."
+        where += f" They read {file} again, so that changes of that file count, but for those of robot and simulator."
     return joined(
         [
             tag("h3", "Commands"),
