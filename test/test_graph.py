@@ -6,6 +6,7 @@ import ast
 import dataclasses
 import importlib
 import importlib.util
+import os
 import pathlib
 
 import pytest
@@ -186,6 +187,11 @@ def test_flags_overlay_the_parameter_file(tmp_path: pathlib.Path, started: list[
     config = load_config_file(started[0].parameter_file)
     assert (config.ppo.gamma, config.env.simulator, config.run.on_load_failure) == (0.5, "kinematic", "fail")
     assert "recorder_node" in names(started[0])
+
+
+def test_the_folder_of_a_run_may_have_any_name(tmp_path: pathlib.Path) -> None:
+    with ros_domain.claim_run(tmp_path / os.fsdecode(b"caf\xe9")):
+        pass
 
 
 def test_a_second_graph_of_a_run_is_refused_and_changes_none_of_its_settings(

@@ -80,6 +80,8 @@ def test_a_fault_and_bad_joint_states_are_errors_until_they_are_over() -> None:
     diagnostics.note_bad_states("left", "no waist")
     text = "joint states cannot be used: left arm: no waist; right arm: no elbow"
     assert said(diagnostics, arms=("left",)) == (DiagnosticStatus.ERROR, text)
+    starting = said(diagnostics, obstacle="no driver", start_wait="waits for drivers", is_starting=True)
+    assert starting == (DiagnosticStatus.ERROR, "the robot does not move: no driver")
     for arm in ("left", "right", "right"):
         diagnostics.note_good_states(arm)
     diagnostics.note_result(ExecutionResult.whole(4))

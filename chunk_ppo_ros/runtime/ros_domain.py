@@ -108,7 +108,7 @@ def claim_run(folder: pathlib.Path) -> Iterator[None]:
         SettingError: where another graph uses the folder.
     """
     place = str(folder.resolve())
-    with _marked(f"run_{hashlib.sha256(place.encode()).hexdigest()}", fcntl.LOCK_EX, place) as is_mine:
+    with _marked(f"run_{hashlib.sha256(os.fsencode(place)).hexdigest()}", fcntl.LOCK_EX, place) as is_mine:
         if not is_mine:
             raise SettingError(
                 f"run.exp_name must be the name of a run whose graph is not running, got the one in {folder}, whose "
@@ -122,7 +122,7 @@ def _marked(name: str, kind: int, run: str) -> Iterator[bool]:
     """Yields whether the file of this name is locked in this context. It is not where another graph has locked it."""
     folder = _folder()
     folder.mkdir(exist_ok=True)
-    with (folder / name).open("a") as file:
+    with (folder / name).open("a", encoding="utf-8", errors="backslashreplace") as file:
         try:
             fcntl.flock(file, kind | fcntl.LOCK_NB)
         except BlockingIOError:

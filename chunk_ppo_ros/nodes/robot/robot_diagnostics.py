@@ -79,7 +79,7 @@ class RobotDiagnostics:
             leaders: what the leaders do, and what is waited for, or empty where it is not told.
             now: the ROS time, ns, for the ages of the joint states.
         """
-        if start_wait:
+        if start_wait and not self._bad_states:
             level, message = DiagnosticStatus.WARN, start_wait
         else:
             level, message = self._summary(
