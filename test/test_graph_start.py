@@ -86,6 +86,7 @@ def parameter_file(folder: Path, **sections: dict[str, Any]) -> str:
         ["--namespace", "/cell_1", "--log_level", "warn", "--domain_id", "43"],
         ["--discovery", "static_peers", "--static_peers", "10.0.0.2;10.0.0.3", "--on_node_exit", "respawn"],
         ["--discovery", "subnet", "--record", "--gamma", "0.5"],
+        ["--sources="],
     ],
 )
 def test_the_printed_command_starts_the_same_graph(

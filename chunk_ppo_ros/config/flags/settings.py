@@ -30,6 +30,13 @@ class _Preset(argparse.Action):
         namespace.config, namespace.config_is_given = values, True
 
 
+class _Names(argparse.Action):
+    """Stores names. An equals sign with nothing behind it gives none, as in `--sources=`."""
+
+    def __call__(self, parser: argparse.ArgumentParser, namespace: argparse.Namespace, values: Any, *_: Any) -> None:
+        setattr(namespace, self.dest, [] if values == [""] else values)
+
+
 def add_config_flags(
     parser: FlagParser, *, preset: str, defaults: Defaults | None = None, from_checkpoint: bool = False
 ) -> None:
@@ -137,7 +144,7 @@ def _add_flag(group: Any, section_name: str, section: type, field: dataclasses.F
     if hint is bool:
         settings |= {"action": "store_const", "const": True}
     elif typing.get_origin(hint) is tuple:
-        settings |= {"nargs": "+", "metavar": "NAME"}
+        settings |= {"action": _Names, "nargs": "+", "metavar": "NAME"}
     else:
         choices = field.metadata["choices"]
         settings |= {"type": hint, "choices": choices, "metavar": None if choices else METAVARS[hint]}

@@ -118,4 +118,6 @@ def _flag(name: str, value: Any) -> list[str]:
     # An equals sign keeps a value that begins with a hyphen from being taken for a flag.
     if len(values) == 1:
         return [f"--{name}={shlex.quote(str(values[0]))}"]
+    if not values:
+        return [f"--{name}="]
     return [f"--{name}", *(shlex.quote(str(each)) for each in values)]
