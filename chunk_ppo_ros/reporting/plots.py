@@ -85,8 +85,8 @@ def save(figure: Figure, path: Path, *, dpi: int) -> None:
 
 def _fit_texts(figure: Figure) -> None:
     """Gives the texts of a plot fonts that have their characters."""
-    for text in figure.findobj(Text):
-        assert isinstance(text, Text)
+    texts = [artist for artist in figure.findobj(Text) if isinstance(artist, Text)]
+    for text in texts:
         shown = drawable(text.get_text())
         if shown != text.get_text():
             text.set_text(shown)
