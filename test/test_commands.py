@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import subprocess
 import sys
 from collections.abc import Sequence
@@ -13,6 +14,8 @@ import pytest
 from chunk_ppo_ros import __version__
 from chunk_ppo_ros.cli.commands import run_command
 from chunk_ppo_ros.cli.exit_codes import EXIT_CODES
+from chunk_ppo_ros.cli.overview import overview
+from chunk_ppo_ros.cli.table import COMMANDS as TABLE
 from chunk_ppo_ros.cli.table import Command
 from chunk_ppo_ros.config.flags import FlagParser
 from chunk_ppo_ros.core.errors import UserError
@@ -51,8 +54,9 @@ def package(monkeypatch: pytest.MonkeyPatch) -> list[list[str]]:
 
 @pytest.mark.parametrize(("arguments", "status"), [([], 2), (["-h"], 0), (["--help"], 0)])
 def test_the_commands_are_listed_in_columns(
-    arguments: list[str], status: int, capsys: pytest.CaptureFixture[str]
+    arguments: list[str], status: int, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
 ) -> None:
+    monkeypatch.setenv("COLUMNS", "200")
     assert run_command("legs", COMMANDS, arguments, program="go") == status
     out = capsys.readouterr().out
     assert out.startswith(
@@ -130,7 +134,32 @@ def test_an_error_of_the_system_that_names_no_file_keeps_its_traceback() -> None
         run_command("legs", COMMANDS, ["walk", "bug"], program="go")
 
 
-def test_an_output_that_nobody_reads_any_more_is_no_traceback() -> None:
-    command = f"{sys.executable} -m chunk_ppo_ros train --help-all | true; echo ${{PIPESTATUS[0]}}"
-    done = subprocess.run(["bash", "-c", command], capture_output=True, text=True, timeout=60)
-    assert (done.stdout, done.stderr) == ("141\n", "")
+FULL = "standard output cannot be written: No space left on device\n"
+
+
+@pytest.mark.parametrize("buffered", [True, False])
+@pytest.mark.parametrize("words", ["train --help-all", "--help", "--version"])
+@pytest.mark.parametrize(
+    ("end", "status", "errors"),
+    [("| true", "141", ""), (">&-", "0", ""), (">/dev/full", "1", FULL), (">/dev/full 2>/dev/full", "1", "")],
+)
+def test_an_output_that_cannot_be_written_is_no_traceback(
+    words: str, end: str, status: str, errors: str, buffered: bool
+) -> None:
+    # What reads the pipe has ended before the program writes.
+    python = f"{sys.executable} {'' if buffered else '-u '}-m chunk_ppo_ros"
+    command = f"{{ sleep 1; {python} {words}; }} {end}; echo ${{PIPESTATUS[0]}} >&3"
+    environment = {name: value for name, value in os.environ.items() if name != "PYTHONUNBUFFERED"}
+    shell = ["bash", "-c", f"exec 3>&1; {command}"]
+    done = subprocess.run(shell, env=environment, capture_output=True, text=True, timeout=60)
+    assert done.stdout.split() == [status]
+    assert done.stderr == errors
+
+
+@pytest.mark.parametrize("columns", ["10", "60", "300"])
+def test_the_list_of_commands_is_as_wide_as_the_terminal(columns: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("COLUMNS", columns)
+    text = overview(TABLE, program="chunk_ppo")
+    longest = max(len(line) for line in text.splitlines())
+    assert longest <= {"10": 50, "60": 58, "300": 110}[columns]
+    assert longest >= 45

@@ -14,7 +14,7 @@ import pytest
 from chunk_ppo_ros.cli import demo
 from chunk_ppo_ros.config import PRESETS, TrainConfig
 from chunk_ppo_ros.config.flags.program import SHOWS_PROGRESS
-from chunk_ppo_ros.core.errors import SettingError
+from chunk_ppo_ros.core.errors import SettingError, UserError
 from chunk_ppo_ros.core.execution import ExecutionResult, Status
 from chunk_ppo_ros.core.metrics import Metrics
 from chunk_ppo_ros.core.types import ChunkOutcome
@@ -203,3 +203,25 @@ def test_an_interval_needs_two_episodes(capsys: pytest.CaptureFixture[str]) -> N
     with pytest.raises(SystemExit):
         demo.main(["--episodes", "1"])
     assert "--episodes must be at least 2 for an interval, got 1" in capsys.readouterr().err
+
+
+@pytest.mark.parametrize(
+    ("flags", "variables", "error"),
+    [
+        (["--resume"], {}, "a demo always begins with a new imitation; go on with the run of a stopped demo"),
+        (["--exp_name", "taken"], {}, "already holds step_7 of an earlier run"),
+        ([], {"ROS_DOMAIN_ID": "300"}, "the ROS domain must be within 0..232, got 300"),
+        (["--task", "nothing"], {}, "env.task must be one of reach"),
+    ],
+)
+def test_what_a_later_part_would_refuse_is_refused_before_the_imitation_and_leaves_no_folder(
+    flags: list[str], variables: dict[str, str], error: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    save_own(tmp_path / "checkpoints" / "taken", configure(tmp_path).model, step=7)
+    for name, value in variables.items():
+        monkeypatch.setenv(name, value)
+    monkeypatch.setattr(demo, "demonstrate", lambda config, **_: pytest.fail("it began"))
+    monkeypatch.chdir(tmp_path)
+    with pytest.raises(UserError, match=error):
+        demo.main(["--simulator", "kinematic", *flags])
+    assert not (tmp_path / "runs").exists()

@@ -65,10 +65,11 @@ class Doctor:
     def __init__(self, messages: Path, repository: Path) -> None:
         self._environment = {**os.environ, "PYTHONPATH": f"{messages}:{repository}"}
 
-    def __call__(self) -> dict[str, dict[str, str]]:
+    def __call__(self, **variables: str) -> dict[str, dict[str, str]]:
         """Returns the findings by name. The command must find an error, and must end in time."""
         command = [sys.executable, "-m", "chunk_ppo_ros", "doctor", "--json", "--seconds", "5"]
-        result = subprocess.run(command, env=self._environment, capture_output=True, text=True, timeout=60)
+        environment = {**self._environment, **variables}
+        result = subprocess.run(command, env=environment, capture_output=True, text=True, timeout=60)
         assert result.returncode == 1, result.stderr
         return {finding["name"]: finding for finding in json.loads(result.stdout)["findings"]}
 
@@ -109,6 +110,13 @@ def test_it_ends_where_nothing_runs(doctor: Doctor) -> None:
     assert found["arm of follower_left"]["found"] == "the service follower_left/get_robot_info is not there"
     assert found["cam_high"]["level"] == "ERROR"
     assert found["graph"]["level"] == "SKIPPED"
+
+
+def test_it_looks_at_no_graph_in_a_domain_that_there_is_not(doctor: Doctor) -> None:
+    """ROS ends the process there, so that no finding would be shown."""
+    found = doctor(ROS_DOMAIN_ID="300")
+    assert "'300' is no ROS domain" in found["ROS_DOMAIN_ID"]["found"]
+    assert "follower_left/joint_states" not in found or found["follower_left/joint_states"]["level"] == "SKIPPED"
 
 
 def test_a_silent_driver_keeps_nobody_waiting(ros: None, doctor: Doctor) -> None:

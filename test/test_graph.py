@@ -239,7 +239,8 @@ def test_the_launch_file_makes_one_process_for_each_node(tmp_path: pathlib.Path)
     arguments = importlib.import_module("chunk_ppo_ros.nodes.launching.arguments")
     module = importlib.util.module_from_spec(spec)
     spec.loader.exec_module(module)
-    given = {"config": str(ROOT / "config" / "training.yaml"), "exp_name": str(tmp_path / "one"), "sim": "kinematic"}
+    given = {"config": str(ROOT / "config" / "training.yaml"), "exp_name": "one", "sim": "kinematic"}
+    given |= {"run_dir": str(tmp_path)}
     given |= {"domain_id": "41", "on_node_exit": "stop", "record": "true", "discovery": "localhost"}
     actions = graph_actions.start_graph(arguments.Given(given), module.configure)
     nodes = [action for action in actions if isinstance(action, launch_ros_actions.Node)]

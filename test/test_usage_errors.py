@@ -9,8 +9,10 @@ import pytest
 
 from chunk_ppo_ros.__main__ import main
 from chunk_ppo_ros.agent.learner import Learner
+from chunk_ppo_ros.agent.stored_run import lerobot_command
 from chunk_ppo_ros.cli import demo
 from chunk_ppo_ros.config import TrainConfig, from_dict
+from chunk_ppo_ros.evaluation.bench import bench
 from chunk_ppo_ros.imitation import clone_recorded, norm_stats, train_classifier
 from chunk_ppo_ros.runtime import graph
 
@@ -34,6 +36,8 @@ def begins(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(graph, "Supervisor", fail)
     for module in (train_classifier, norm_stats, clone_recorded):
         monkeypatch.setattr(module, "read_all", fail)
+    monkeypatch.setattr(lerobot_command, "iterate_episodes", fail)
+    monkeypatch.setattr(bench, "machine", fail)
 
 
 @pytest.mark.parametrize(
@@ -51,6 +55,7 @@ def begins(monkeypatch: pytest.MonkeyPatch) -> None:
         (("command-stream", "bag", "--rate", "0"), "--rate must be a finite number above 0, got 0"),
         (("store", "prune", "mine", "--max_disk", "-1"), "--max_disk must be a finite number of at least 0, got -1"),
         (("bench", "--runs", "0"), "--runs must be at least 1, got 0"),
+        (("bench", "--domain_id", "300"), "--domain_id must be within 0..232, got 300"),
     ],
     ids=lambda value: value[0] if isinstance(value, tuple) else "",
 )
@@ -192,6 +197,8 @@ def test_the_demo_refuses_what_its_last_part_would(
         (("pretrain", "--checkpoint_root", "{file}", "--episodes", "{folder}"), "the checkpoint"),
         (("evaluate", "{folder}", "--json", "{file}/result.json"), "--json"),
         (("norm-stats", "{folder}", "--output", "{file}/stats"), "--output"),
+        (("bench", "--json", "{file}/figures.json"), "--json"),
+        (("export-lerobot", "{folder}", "{file}/dataset"), "OUTPUT"),
         (("train-classifier", "{folder}", "--output", "{file}/door.npz"), "--output"),
     ],
 )
@@ -206,15 +213,26 @@ def test_an_output_that_cannot_be_written_is_found_before_any_work(
 
 
 @pytest.mark.parametrize("command", ["pretrain", "train", "demo", "graph"])
-@pytest.mark.parametrize(("name", "root"), [("exp_name", "run_dir"), ("checkpoint_dir", "checkpoint_root")])
+@pytest.mark.parametrize(
+    ("name", "root", "given"),
+    [
+        ("exp_name", "run_dir", "below/../../x"),
+        ("checkpoint_dir", "checkpoint_root", "below/../../x"),
+        ("exp_name", "run_dir", ""),
+        ("exp_name", "run_dir", "."),
+        ("exp_name", "run_dir", "/elsewhere"),
+        ("checkpoint_dir", "checkpoint_root", "./"),
+    ],
+)
 def test_a_run_stays_below_its_folders(
-    command: str, name: str, root: str, tmp_path: Path, capsys: pytest.CaptureFixture[str], begins: None
+    command: str, name: str, root: str, given: str, tmp_path: Path, capsys: pytest.CaptureFixture[str], begins: None
 ) -> None:
+    """A run without a name would write among the folders of all runs."""
     with pytest.raises(SystemExit) as exit_status:
-        main([command, *places(tmp_path), f"--{name}", "below/../../x"])
+        main([command, *places(tmp_path), f"--{name}", given])
     assert exit_status.value.code == 2
     line = capsys.readouterr().err.splitlines()[0]
-    assert f"{command}: run.{name} must name a folder below run.{root}, got 'below/../../x'" in line
+    assert f"{command}: run.{name} must name a folder below run.{root}, got '{given}'" in line
 
 
 def test_an_output_file_is_no_folder(tmp_path: Path, capsys: pytest.CaptureFixture[str], begins: None) -> None:

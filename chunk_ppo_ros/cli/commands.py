@@ -7,8 +7,8 @@ import sys
 from collections.abc import Mapping, Sequence
 
 from chunk_ppo_ros import __version__
-from chunk_ppo_ros.cli.exit_codes import INTERRUPTED, OUTPUT_CLOSED
-from chunk_ppo_ros.cli.leaving import close_output
+from chunk_ppo_ros.cli.exit_codes import INTERRUPTED
+from chunk_ppo_ros.cli.leaving import after_output_failure, is_of_output
 from chunk_ppo_ros.cli.overview import overview
 from chunk_ppo_ros.cli.table import Command
 from chunk_ppo_ros.config.flags.program import PROGRAM
@@ -44,6 +44,27 @@ def run_command(
     if given[:1] == [tracebacks.FLAG]:
         tracebacks.show_tracebacks()
         given = given[1:]
+    called = " ".join([program, *given[:1]])
+    try:
+        return _answer(package, commands, given, program=program)
+    except UserError as error:
+        tracebacks.print_wanted(error)
+        print(f"{called}: {error}", file=sys.stderr)
+        return CONFIGURATION_ERROR
+    except OSError as error:
+        if is_of_output(error):
+            return after_output_failure(error)
+        if error.filename is None:
+            raise  # It is about no file that the user has named.
+        print(f"{called}: {error.filename} cannot be used: {error.strerror}", file=sys.stderr)
+        return CONFIGURATION_ERROR
+    except KeyboardInterrupt:
+        print(f"{called}: stopped", file=sys.stderr)
+        return INTERRUPTED
+
+
+def _answer(package: str, commands: Mapping[str, Command], given: list[str], *, program: str) -> int:
+    """Prints the version, the list of commands or what is wrong about the first word, or runs the command."""
     if given[:1] == [VERSION]:
         print(f"{program} {__version__}")
         return 0
@@ -59,23 +80,7 @@ def run_command(
         print(f"{program}: unknown {kind} '{name}'{near} {program} --help lists the commands.", file=sys.stderr)
         return CONFIGURATION_ERROR
     interrupts.resend_dropped()
-    try:
-        return _run(package, commands[name], given[1:])
-    except UserError as error:
-        tracebacks.print_wanted(error)
-        print(f"{program} {name}: {error}", file=sys.stderr)
-        return CONFIGURATION_ERROR
-    except BrokenPipeError:
-        close_output()
-        return OUTPUT_CLOSED
-    except OSError as error:
-        if error.filename is None:
-            raise  # It is about no file that the user has named.
-        print(f"{program} {name}: {error.filename} cannot be used: {error.strerror}", file=sys.stderr)
-        return CONFIGURATION_ERROR
-    except KeyboardInterrupt:
-        print(f"{program} {name}: stopped", file=sys.stderr)
-        return INTERRUPTED
+    return _run(package, commands[name], given[1:])
 
 
 def _run(package: str, command: Command, arguments: Sequence[str]) -> int:

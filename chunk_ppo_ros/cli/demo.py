@@ -15,10 +15,11 @@ from pathlib import Path
 import numpy as np
 
 from chunk_ppo_ros.agent.env import check_simulated
+from chunk_ppo_ros.agent.run_start.starting_checkpoint import check_is_new
 from chunk_ppo_ros.config import KINEMATIC, MUJOCO, TrainConfig, flags
 from chunk_ppo_ros.config.commands.training import demo_defaults, demo_parser
-from chunk_ppo_ros.core.errors import UserError
-from chunk_ppo_ros.core.folders import check_folder
+from chunk_ppo_ros.core.errors import SettingError, UserError
+from chunk_ppo_ros.core.folders import check_folder, removed_after_failure
 from chunk_ppo_ros.core.progress import Counters
 from chunk_ppo_ros.evaluation.evaluate import EvaluationResult, compare, evaluate_checkpoint, evaluation_start
 from chunk_ppo_ros.evaluation.video import EpisodeCommands, shown_pair, write_video
@@ -172,6 +173,25 @@ def main(arguments: Sequence[str]) -> int:
         parser.error(f"--episodes must be at least 2 for an interval, got {parsed.episodes}")
     base = None if parsed.config_is_given else demo_defaults().config
     config = _choose_simulator(flags.config_or_exit(parser, parsed, base=base))
-    check_folder(config.run.folder, "run.run_dir")
-    check_simulated(config)
+    _check(config)
     return demonstrate(config, episodes=parsed.episodes, record=parsed.record)
+
+
+def _check(config: TrainConfig) -> None:
+    """Refuses what one of the later parts would refuse minutes later.
+
+    Raises:
+        SettingError: for a run that goes on, a folder that cannot be written, or no ROS domain.
+        CheckpointError: for the name of a run that has checkpoints.
+        RewardError, RegistryError, SimulatorUnavailable: as `check_simulated` says.
+    """
+    if config.run.resume:
+        raise SettingError(
+            "run.resume must be off, because a demo always begins with a new imitation; go on with the run of a "
+            "stopped demo by the command on its page, or by `chunk_ppo graph --config demo --exp_name NAME --resume`"
+        )
+    check_is_new(config.run)
+    wanted_domain(None, config)
+    with removed_after_failure(config.run.folder):
+        check_folder(config.run.folder, "run.run_dir")
+        check_simulated(config)

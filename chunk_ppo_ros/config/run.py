@@ -79,10 +79,13 @@ class RunConfig(Checked):
         super().__post_init__()
         for name, root in (("exp_name", "run_dir"), ("checkpoint_dir", "checkpoint_root")):
             value = getattr(self, name)
-            if ".." in pathlib.PurePath(value).parts:
+            path = pathlib.PurePath(value)
+            if name == "checkpoint_dir" and not value:
+                continue  # It is exp_name then.
+            if not path.parts or path.is_absolute() or ".." in path.parts:
                 raise ValueError(
-                    f"run.{name} must name a folder below run.{root}, got '{value}'; leave out '..', and set "
-                    f"run.{root} to another place instead"
+                    f"run.{name} must name a folder below run.{root}, got '{value}'; write a name such as mine, "
+                    f"without '..', and set run.{root} to another place instead"
                 )
 
     @property

@@ -63,10 +63,17 @@ def _check_field(cls: type, field: dataclasses.Field[Any], value: Any) -> None:
     metadata = field.metadata
     if metadata.get("choices") and value not in metadata["choices"]:
         raise ValueError(f"{field.name} must be one of {', '.join(metadata['choices'])}, got {value!r}")
-    low, high = metadata.get("minimum"), metadata.get("maximum")
-    if (low is not None and not value >= low) or (high is not None and not value <= high):
-        bounds = f"at least {low}" if high is None else f"at most {high}" if low is None else f"within {low}..{high}"
-        raise ValueError(f"{field.name} must be {bounds}, got {value!r}")
+    if fault := range_fault(field, value):
+        raise ValueError(f"{field.name} {fault}")
+
+
+def range_fault(field: dataclasses.Field[Any], value: Any) -> str:
+    """Returns what a number must be, such as "must be at least 1, got 0"; empty where it is in the range of a field."""
+    low, high = field.metadata.get("minimum"), field.metadata.get("maximum")
+    if (low is None or value >= low) and (high is None or value <= high):
+        return ""
+    bounds = f"at least {low}" if high is None else f"at most {high}" if low is None else f"within {low}..{high}"
+    return f"must be {bounds}, got {value!r}"
 
 
 class Checked:

@@ -146,6 +146,20 @@ def claimed_domains() -> tuple[ClaimedDomain, ...]:
     return tuple(sorted(found, key=lambda domain: domain.number))
 
 
+def domain_of_environment() -> int | None:
+    """Returns the ROS domain of the variable ROS_DOMAIN_ID, or None where it is not set or empty.
+
+    Raises:
+        SettingError: for a value that is no domain. ROS would end the process, and say nothing of the variable.
+    """
+    given = os.environ.get("ROS_DOMAIN_ID", "")
+    if not given:
+        return None
+    if given not in map(str, DDS_DOMAINS):
+        raise SettingError(f"ROS_DOMAIN_ID must be a number of 0..{DDS_DOMAINS.stop - 1}, got {given!r}; correct it")
+    return int(given)
+
+
 def find_domain(wanted: int | None = None) -> int:
     """Returns the ROS domain in which a command looks for a graph.
 
@@ -155,17 +169,14 @@ def find_domain(wanted: int | None = None) -> int:
         wanted: the domain that the user named, or None.
 
     Raises:
-        SettingError: where several graphs run on this machine and nothing says which one is meant.
+        SettingError: for a ROS_DOMAIN_ID that is no domain, and where several graphs run on this machine and nothing
+            says which one is meant.
     """
     if wanted is not None:
         return wanted
-    given = os.environ.get("ROS_DOMAIN_ID", "")
-    if given:
-        if given not in map(str, DDS_DOMAINS):
-            raise SettingError(
-                f"ROS_DOMAIN_ID must be a number of 0..{DDS_DOMAINS.stop - 1}, got {given!r}; correct it"
-            )
-        return int(given)
+    given = domain_of_environment()
+    if given is not None:
+        return given
     claimed = claimed_domains()
     if len(claimed) > 1:
         listed = ", ".join(map(str, claimed))

@@ -102,6 +102,7 @@ def main(arguments: Sequence[str]) -> int:
     if parsed.output.exists():
         raise SettingError(f"the folder of the dataset must not exist yet, got {parsed.output}; name another")
     source = Source.find(parsed.source, from_store=parsed.from_store)
+    check_folder(parsed.output.parent, "OUTPUT")
     config = flags.config_or_exit(parser, parsed, base=_base(source, parsed.config, is_given=parsed.config_is_given))
     print(_origin(source), flush=True)
     episodes = _used(source.episodes(config))

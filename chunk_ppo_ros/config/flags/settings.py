@@ -9,18 +9,24 @@ from __future__ import annotations
 import argparse
 import dataclasses
 import typing
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from types import MappingProxyType
 from typing import Any
 
 from chunk_ppo_ros import config as config_module
 from chunk_ppo_ros.config import MODELS, PRESETS, TrainConfig
 from chunk_ppo_ros.config.flags.help_page import Defaults
+from chunk_ppo_ros.config.flags.numbers import number, whole_number
 from chunk_ppo_ros.config.flags.parser import FlagParser
 from chunk_ppo_ros.config.presets import ABOUT
+from chunk_ppo_ros.config.schema import range_fault
 
 METAVARS = {int: "N", float: "NUMBER", str: "TEXT"}
 """What stands for the value of a flag, by its type."""
+
+
+READERS: dict[type, Callable[[str], float]] = {int: whole_number, float: number}
+"""What reads the number of a flag, by its type."""
 
 
 class _Preset(argparse.Action):
@@ -147,10 +153,23 @@ def _add_flag(group: Any, section_name: str, section: type, field: dataclasses.F
         settings |= {"action": _Names, "nargs": "+", "metavar": "NAME"}
     else:
         choices = field.metadata["choices"]
-        settings |= {"type": hint, "choices": choices, "metavar": None if choices else METAVARS[hint]}
+        kind = _in_range(field, READERS[hint]) if hint in READERS else hint
+        settings |= {"type": kind, "choices": choices, "metavar": None if choices else METAVARS[hint]}
     for prefix, text in (("--", field.metadata["help"]), (f"--{section_name}.", argparse.SUPPRESS)):
         group.add_argument(prefix + field.name, help=text, **settings)
         if hint is bool:
             negated = (f"{prefix}no_{field.name}", f"{prefix}no-{field.name}")
             off = argparse.SUPPRESS if text == argparse.SUPPRESS else f"turn off --{field.name}"
             group.add_argument(*negated, help=off, **{**settings, "const": False})
+
+
+def _in_range(field: dataclasses.Field[Any], read: Callable[[str], float]) -> Callable[[str], float]:
+    """Returns a function that reads the number of a field and refuses one out of its range, before JAX is loaded."""
+
+    def read_in_range(text: str) -> float:
+        value = read(text)
+        if fault := range_fault(field, value):
+            raise argparse.ArgumentTypeError(fault)
+        return value
+
+    return read_in_range

@@ -20,11 +20,12 @@ from pathlib import Path
 from chunk_ppo_ros.config import PRESETS, TrainConfig
 from chunk_ppo_ros.config.commands.developers import BENCH_PARTS, bench_parser
 from chunk_ppo_ros.core.errors import UserError
+from chunk_ppo_ros.core.folders import check_file
 from chunk_ppo_ros.evaluation.bench.bench_inputs import ImageSize
 from chunk_ppo_ros.evaluation.bench.measurement import HEADING, Figure
 from chunk_ppo_ros.runtime.graph import network_environment
 from chunk_ppo_ros.runtime.processors import num_processors
-from chunk_ppo_ros.runtime.ros_domain import claim_domain
+from chunk_ppo_ros.runtime.ros_domain import DDS_DOMAINS, claim_domain
 
 PARTS = BENCH_PARTS
 LARGE_IMAGES = ImageSize(pixels=224, patch=14)
@@ -105,7 +106,12 @@ def machine() -> dict[str, object]:
 
 def main(arguments: Sequence[str]) -> int:
     """Runs `chunk_ppo bench`, which measures and prints. Returns the exit status 0."""
-    given = bench_parser().parse_args(arguments)
+    parser = bench_parser()
+    given = parser.parse_args(arguments)
+    if given.domain_id is not None and given.domain_id not in DDS_DOMAINS:
+        parser.error(f"--domain_id must be within 0..{DDS_DOMAINS.stop - 1}, got {given.domain_id}")
+    if given.json:
+        check_file(given.json, "--json")
     before = machine()
     print(", ".join(f"{name} {value}" for name, value in before.items()), flush=True)
     figures: list[Figure] = []

@@ -15,6 +15,7 @@ from rclpy.signals import SignalHandlerOptions
 from chunk_ppo_ros.config.flags import command_line
 from chunk_ppo_ros.core.errors import UserError
 from chunk_ppo_ros.core.suggestions import nearest
+from chunk_ppo_ros.nodes.common.ros_log_folder import ensure_log_folder
 from chunk_ppo_ros.runtime.ros_domain import find_domain, keep_to_this_machine
 
 DISCOVERY = 10.0
@@ -35,6 +36,7 @@ def open_view(domain: int | None) -> Iterator[GraphView]:
         UserError: where several graphs run on this machine, and nothing says which one is meant.
     """
     keep_to_this_machine()
+    ensure_log_folder()
     os.environ["ROS_DOMAIN_ID"] = str(find_domain(domain))
     rclpy.init(args=[], signal_handler_options=SignalHandlerOptions.NO)
     view = GraphView()

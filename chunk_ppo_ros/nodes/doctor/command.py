@@ -11,6 +11,7 @@ from collections.abc import Sequence
 from chunk_ppo_ros.config import TrainConfig
 from chunk_ppo_ros.core.findings import text as report
 from chunk_ppo_ros.nodes.doctor.check_table import run_checks
+from chunk_ppo_ros.nodes.doctor.checks.ros_setup import is_domain
 from chunk_ppo_ros.nodes.doctor.facts import Facts
 from chunk_ppo_ros.nodes.doctor.flags import doctor_parser
 from chunk_ppo_ros.nodes.doctor.probes.checkpoint import weight_facts
@@ -28,12 +29,15 @@ def collect(config: TrainConfig, *, seconds: float, namespace: str, looks_at_gra
         config: the settings that name topics, cameras and the checkpoint.
         seconds: how long it listens to the robot.
         namespace: the namespace of the graph.
-        looks_at_graph: whether it looks at the robot, and not only at the workstation.
+        looks_at_graph: whether it looks at the robot, and not only at the workstation. It does not where
+            ROS_DOMAIN_ID is no domain, because ROS would end the process.
     """
+    ros = ros_facts()
+    looks_at_graph = looks_at_graph and is_domain(ros)
     os.environ.setdefault("JAX_PLATFORMS", "cpu")  # Nothing is computed, and a GPU's memory belongs to the run.
     return Facts(
         config=config,
-        ros=ros_facts(),
+        ros=ros,
         gpu=gpu_facts(),
         model=model_facts(config.model, config.ppo),
         disk=disk_facts(config.run),

@@ -11,6 +11,7 @@ import sys
 from collections.abc import Sequence
 
 from chunk_ppo_ros.core.errors import UserError
+from chunk_ppo_ros.nodes.common.ros_log_folder import ensure_log_folder
 from chunk_ppo_ros.nodes.operate.flags import operate_parser
 from chunk_ppo_ros.nodes.operate.headless import run_headless
 from chunk_ppo_ros.nodes.operate.session import open_session
@@ -27,6 +28,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
         parser.error("--headless needs pedals: give --joy_buttons, for example --joy_buttons 0=success 1=failure")
     os.environ["ROS_DOMAIN_ID"] = str(find_domain(given.domain_id))
     keep_to_this_machine()
+    ensure_log_folder()
     if given.headless:
         with open_session(config, namespace=given.namespace) as session:
             run_headless(session, lambda line: print(line, flush=True))

@@ -24,6 +24,7 @@ from chunk_ppo_ros.core.errors import UserError
 from chunk_ppo_ros.core.progress import RUN_ID
 from chunk_ppo_ros.data.bags.bag_messages import Bags, opened
 from chunk_ppo_ros.data.bags.storage.bag_folder import find_bags
+from chunk_ppo_ros.nodes.common.ros_log_folder import ensure_log_folder
 from chunk_ppo_ros.nodes.replay.comparison import Comparison, compare, stored_transitions
 from chunk_ppo_ros.nodes.replay.conductor import Conductor
 from chunk_ppo_ros.nodes.replay.handled import ReplayError
@@ -109,6 +110,7 @@ def _folder(output: str) -> Iterator[Path]:
 
 def _replay(recorded: RecordedRun, bags: tuple[Path, ...], config: TrainConfig, *, patience: float) -> None:
     keep_off_the_network()
+    ensure_log_folder()
     with contextlib.ExitStack() as stack:
         domain = stack.enter_context(claim_domain())
         trainer = TrainerProcess(config, domain_id=domain, environment={RUN_ID: recorded.run_id})

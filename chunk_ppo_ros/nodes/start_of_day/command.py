@@ -17,6 +17,7 @@ from rclpy.signals import SignalHandlerOptions
 from chunk_ppo_ros.config import TrainConfig
 from chunk_ppo_ros.core.findings.text import has_errors
 from chunk_ppo_ros.core.folders import check_folder
+from chunk_ppo_ros.nodes.common.ros_log_folder import ensure_log_folder
 from chunk_ppo_ros.nodes.start_of_day.flags import start_of_day_parser
 from chunk_ppo_ros.nodes.start_of_day.operator import Console, NobodyAsked, Operator
 from chunk_ppo_ros.nodes.start_of_day.pace import Pace
@@ -25,7 +26,7 @@ from chunk_ppo_ros.nodes.start_of_day.report import folder_of, write_report
 from chunk_ppo_ros.nodes.start_of_day.robot_link import MotionFailed, RobotLink
 from chunk_ppo_ros.robot.grippers import convention_of
 from chunk_ppo_ros.runtime.robot_flags import robot_config
-from chunk_ppo_ros.runtime.ros_domain import keep_to_this_machine
+from chunk_ppo_ros.runtime.ros_domain import domain_of_environment, keep_to_this_machine
 
 STARTING_TIMEOUT = 10.0
 """The seconds within which the arms, the cameras and robot_node must be found."""
@@ -37,7 +38,9 @@ def main(arguments: Sequence[str] | None = None) -> int:
     given = parser.parse_args(arguments)
     config = robot_config(parser, given)
     pace = Pace(speed=given.speed, gripper_speed=given.gripper_speed, settling=given.settling)
+    domain_of_environment()
     keep_to_this_machine()
+    ensure_log_folder()
     rclpy.init(args=[], signal_handler_options=SignalHandlerOptions.NO)
     try:
         robot = RobotLink(config, SingleThreadedExecutor(), namespace=given.namespace)

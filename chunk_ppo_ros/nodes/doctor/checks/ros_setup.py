@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 
 from chunk_ppo_ros.core.findings.finding import Finding, error, ok, skipped, warn
-from chunk_ppo_ros.nodes.doctor.facts import Facts
+from chunk_ppo_ros.nodes.doctor.facts import Facts, RosFacts
 from chunk_ppo_ros.runtime.ros_domain import DDS_DOMAINS
 
 PRIVATE_RANGES = ("LOCALHOST", "OFF")
@@ -25,12 +25,17 @@ def distribution(facts: Facts) -> Iterator[Finding]:
 
 def domain(facts: Facts) -> Iterator[Finding]:
     """Says which ROS domain is looked at."""
-    given = facts.ros.domain or "0"
-    if given in map(str, DDS_DOMAINS):
-        yield ok("ROS_DOMAIN_ID", given)
+    if is_domain(facts.ros):
+        yield ok("ROS_DOMAIN_ID", facts.ros.domain or "0")
         return
     last = DDS_DOMAINS.stop - 1
-    yield error("ROS_DOMAIN_ID", f"{given!r} is no ROS domain", f"set it to a number of 0..{last}")
+    advice = f"set it to a number of 0..{last}; then this command looks at the robot, too"
+    yield error("ROS_DOMAIN_ID", f"{facts.ros.domain!r} is no ROS domain", advice)
+
+
+def is_domain(ros: RosFacts) -> bool:
+    """Returns whether ROS_DOMAIN_ID is a ROS domain, or is not set."""
+    return not ros.domain or ros.domain in map(str, DDS_DOMAINS)
 
 
 def discovery(facts: Facts) -> Iterator[Finding]:

@@ -14,6 +14,7 @@ from sensor_msgs.msg import Image
 from chunk_ppo_ros.config import TrainConfig
 from chunk_ppo_ros.config.entries.cameras import ROBOT_CAMERAS
 from chunk_ppo_ros.nodes.common.executors import make_step_executor
+from chunk_ppo_ros.nodes.common.ros_log_folder import ensure_log_folder
 from chunk_ppo_ros.nodes.common.status.diagnostics import own_name
 from chunk_ppo_ros.nodes.doctor.graph_facts import Diagnostic, GraphFacts, ImageFacts, JointFacts
 from chunk_ppo_ros.nodes.doctor.probes.inquiry import DriverInquiry, ManagerInquiry
@@ -38,6 +39,7 @@ def look_at_graph(config: TrainConfig, *, seconds: float, namespace: str = "") -
         namespace: the namespace of the graph.
     """
     keep_to_this_machine()
+    ensure_log_folder()
     rclpy.init(args=[], signal_handler_options=SignalHandlerOptions.NO)
     try:
         probe = GraphProbe(config, namespace)
