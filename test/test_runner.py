@@ -37,6 +37,10 @@ class Probe(Node):
             threading.Thread(target=time.sleep, args=(60,)).start()  # Python's own end would wait for it.
         if self.mode == "refused_while_working":
             raise ValueError("the camera is unknown")
+        if self.mode == "bug_at_start":
+            raise RuntimeError("a bug")
+        if self.mode == "finished_at_start":
+            raise runner.EndOfRun(3)
         if self.mode == "slow_start":
             time.sleep(30)
         self.create_timer(0.01, self.tick)
@@ -45,7 +49,7 @@ class Probe(Node):
         if self.mode == "busy":
             # Like a compilation: one call that lasts for minutes, releases the interpreter and cannot be interrupted.
             hashlib.pbkdf2_hmac("sha256", b"", b"", 2**31 - 1)
-        if "finished" in self.mode:
+        if self.mode in ("finished", "finished_while_working"):
             raise runner.EndOfRun
         if self.mode == "ended":
             self.failure = runner.EndOfRun()
@@ -208,3 +212,14 @@ def test_a_bug_is_not_hidden() -> None:
     assert process.returncode == 1
     assert "Traceback" in errors
     assert "ValueError: a bug" in errors
+
+
+@pytest.mark.parametrize(
+    ("mode", "code", "ends"), [("bug_at_start", 1, "RuntimeError: a bug\n"), ("finished_at_start", 3, "")]
+)
+def test_a_node_that_was_not_made_is_not_destroyed(mode: str, code: int, ends: str) -> None:
+    """`destroy_node` may need what the constructor has not made. Its error would stand below the one that matters."""
+    process = start(f"mode:={mode}")
+    output, errors = process.communicate(timeout=120)
+    assert (process.returncode, output) == (code, "up\n")
+    assert errors.endswith(ends) and errors.count("Traceback") == bool(ends)

@@ -13,7 +13,7 @@ import numpy as np
 import pytest
 from chunk_ppo_msgs import msg
 from diagnostic_msgs.msg import DiagnosticArray, DiagnosticStatus
-from PIL import Image
+from PIL import Image, ImageFont
 from sensor_msgs.msg import CompressedImage
 
 from chunk_ppo_ros.config import RobotConfig
@@ -28,6 +28,7 @@ from chunk_ppo_ros.nodes.view.view_node import ViewNode
 from chunk_ppo_ros.nodes.wire import qos, topics
 from chunk_ppo_ros.nodes.wire.sensors.image_messages import image_to_message
 from chunk_ppo_ros.nodes.wire.sensors.joints import arm_trajectory_to_message
+from chunk_ppo_ros.reporting.fonts.font_choice import USUAL
 from chunk_ppo_ros.robot import aloha
 from chunk_ppo_ros.sim.geometry import arm_poses
 from support.fake_node import FakePublisher
@@ -82,6 +83,16 @@ def test_a_text_without_spaces_is_broken_between_characters() -> None:
     assert len(parts) > 3
     assert parts[0] == "x" * len(parts[0]) and "".join(parts) == "x" * 40 + "y" * 100
     assert [part.text for part in wrapped(annotation.Line("wide"), 1)] == list("wide")
+
+
+def test_all_parts_of_a_broken_line_have_the_font_of_the_whole_line(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Otherwise the parts in English of a prompt in Chinese would be in another font, and wider than was measured."""
+    bold = USUAL.with_name("DejaVuSans-Bold.ttf")
+    monkeypatch.setattr(annotation, "font_of", lambda text: bold if "杯" in text else USUAL)
+    parts = wrapped(annotation.Line("lift the cup and lay it down " * 3 + "杯"), 300)
+    assert len(parts) > 2 and {part.font for part in parts} == {bold}
+    font = ImageFont.truetype(bold, annotation.TEXT_SIZE)
+    assert all(font.getlength(part.text) <= 300 for part in parts)
 
 
 def test_characters_that_no_font_has_are_not_drawn_as_boxes(monkeypatch: pytest.MonkeyPatch) -> None:

@@ -12,6 +12,7 @@ import socket
 import sys
 import threading
 import time
+import traceback
 from collections.abc import Callable, Sequence
 from types import FrameType
 from typing import NoReturn
@@ -98,7 +99,7 @@ def run_node(
     segmentation fault of ROS's libraries. All files that matter are written and renamed before.
 
     The exit code is 0 after a signal, that of EndOfRun after it, 1 for a UserError while it runs, 2 for a configuration
-    error. Other exceptions pass through.
+    error. Other exceptions are shown with their traceback, and the exit code is 1.
 
     Args:
         factory: makes the node after ROS is initialized. A ValueError or UserError from it is a configuration error.
@@ -129,7 +130,7 @@ def run_node(
 
 
 def _construct(factory: Callable[[], Node]) -> Node:
-    """Returns the node. A signal, or a node that refuses the configuration, ends the process.
+    """Returns the node. A signal, or a node that cannot be made, ends the process.
 
     A node whose constructor did not end cannot be closed, so that the process ends at once.
     """
@@ -137,8 +138,13 @@ def _construct(factory: Callable[[], Node]) -> Node:
         return factory()
     except _Stop:
         _leave(0)
+    except EndOfRun as end:
+        _leave(end.code)
     except (ValueError, UserError) as error:
         _leave(_report("configuration error", error, CONFIGURATION_ERROR))
+    except Exception:  # It is a fault of the program. Whoever looks for it needs its traceback, and no other.
+        traceback.print_exc()
+        _leave(RUNTIME_ERROR)
 
 
 def _spin(executor: Executor, signals: _Signals, node: Node) -> None:

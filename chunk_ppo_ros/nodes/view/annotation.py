@@ -65,6 +65,15 @@ class Line:
     color: tuple[int, int, int] = TEXT
 
 
+@dataclasses.dataclass(frozen=True)
+class DrawnLine:
+    """A line of text as it is drawn: its color and the file of its font."""
+
+    text: str
+    color: tuple[int, int, int]
+    font: Path
+
+
 @functools.cache
 def _font(path: Path) -> ImageFont.FreeTypeFont:
     return ImageFont.truetype(path, TEXT_SIZE)
@@ -94,22 +103,21 @@ def drawable_lines(facts: ViewFacts) -> list[Line]:
     return drawn if drawn == lines else [*drawn, Line(ADVICE, WAITING)]
 
 
-def wrapped(line: Line, width: float) -> list[Line]:
-    """Returns a line as several that are not wider than `width` pixels.
+def wrapped(line: Line, width: float) -> list[DrawnLine]:
+    """Returns a line as several that are not wider than `width` pixels, all in the font of the whole line.
 
     They are broken between words where there are words, and between characters where there are none, as in Chinese.
     """
-    found, rest = [], line.text
+    found, rest, font = [], line.text, font_of(line.text)
     while rest:
-        end = _first_end(rest, width)
-        found.append(Line(rest[:end], line.color))
+        end = _first_end(rest, width, _font(font))
+        found.append(DrawnLine(rest[:end], line.color, font))
         rest = rest[end:].lstrip(" ")
     return found
 
 
-def _first_end(text: str, width: float) -> int:
+def _first_end(text: str, width: float, font: ImageFont.FreeTypeFont) -> int:
     """Returns how many characters of a text the first of its lines has, at least one."""
-    font = _font(font_of(text))
     fitting = bisect.bisect_right(range(len(text) + 1), width, key=lambda count: font.getlength(text[:count])) - 1
     if fitting >= len(text):
         return len(text)
@@ -131,7 +139,7 @@ def annotate(image: np.ndarray, facts: ViewFacts) -> Image.Image:
     draw = ImageDraw.Draw(canvas)
     for number, line in enumerate(lines):
         place = MARGIN, height + MARGIN + number * LINE_HEIGHT
-        draw.text(place, line.text, font=_font(font_of(line.text)), fill=line.color)
+        draw.text(place, line.text, font=_font(line.font), fill=line.color)
     return canvas
 
 
