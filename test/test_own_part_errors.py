@@ -116,6 +116,23 @@ ANSWERS = [
         "def step_reward(self, before, after): return StepReward((), np.array([True, False]), False)",
         "terminated must be True or False, got array([ True, False]) in {place}",
     ),
+    (
+        "def step_reward(self, before, after): return StepReward((), 'no', False)",
+        "terminated must be True or False, got 'no' in {place}",
+    ),
+    (
+        "def step_reward(self, before, after): return StepReward((), False, None)",
+        "success must be True or False, got None in {place}",
+    ),
+    (
+        "def step_reward(self, before, after): return StepReward((RewardTerm('a', '1.5'),), False, False)",
+        "the term a must have a finite value and weight, got 1.5 and 1.0 in {place}",
+    ),
+    (
+        "def step_reward(self, before, after): return StepReward((RewardTerm(3, 1.0),), False, False)",
+        "the name of a term must be a text that is not empty, got 3 in {place}",
+    ),
+    ("def step_reward(self, before, after): raise SystemExit(3)", "step_reward raised SystemExit(3)"),
     ("def __init__(self): self.size = 1 / 0", "making the task raised ZeroDivisionError('division by zero') at"),
     ("def __init__(self): self.size = 1 + None", 'making the task raised TypeError("unsupported operand'),
     ("prompt = ' '", "prompt must be a text that is not empty, got ' '"),
@@ -208,10 +225,12 @@ def test_a_task_that_fails_in_the_middle_of_a_training_is_one_line_and_leaves_no
         ("def term(*_): return float('nan')", "must return a finite number, got nan in {file}:1; repair it"),
         ("def term(*_): return [1, 2]", "must return a number, got TypeError("),
         ("def term(*_): return 1 / 0", "must return a number, got ZeroDivisionError('division by zero') at {file}:1"),
+        ("def term(*_): raise SystemExit(0)", "must return a number, got SystemExit(0) at {file}:1"),
+        ("raise SystemExit(0)", "must be importable, got SystemExit(0) at {file}:1 from the module"),
         ("def term(: return 1", "must be importable, got SyntaxError('invalid syntax') at {file}:1 from the module"),
         ("def other(*_): return 1", "must name a part that is there, got no term in {file} from the module"),
     ],
-    ids=["nan", "wrong type", "raises", "syntax", "missing"],
+    ids=["nan", "wrong type", "raises", "ends", "ends the import", "syntax", "missing"],
 )
 @pytest.mark.parametrize("kind", ["scene_terms", "execution_terms"])
 @pytest.mark.parametrize("command", ["train", "graph"])
@@ -248,8 +267,10 @@ def test_a_graph_tries_a_task_of_the_users_before_it_makes_a_folder(
 
 
 def test_objects_that_no_simulator_can_build_are_blamed_on_the_task(module: Path) -> None:
-    shape = "objects = (SceneObject('pole', (Part(Capsule(-0.03, 0.05), (20, 200, 20)),)),)"
-    module.write_text(f"{BEFORE}    {shape}\n")
+    """No body has a moment of inertia that is larger than the sum of the two others."""
+    given = "Motion.FREE, mass=0.1, inertia=(1.0, 0.001, 0.001)"
+    shape = f"objects = (SceneObject('pole', Right.objects[0].parts, {given}),)"
+    module.write_text(f"{BEFORE}    from chunk_ppo_ros.sim.scene import Motion\n    {shape}\n")
     with pytest.raises(TaskError, match="building the scene of its objects in the simulator mujoco raised ValueError"):
         make_simulator(configure(simulator="mujoco"), render=False)
 

@@ -63,6 +63,7 @@ class Stillness(Task[SceneState]):
     [
         ({"name": "table"}, "must be an identifier other than .* got 'table'"),
         ({"name": "left/arm"}, "got 'left/arm'"),
+        ({"name": None}, "must be an identifier other than .* got None"),
         ({"parts": ()}, "must have at least one part"),
         ({"mass": 0.0}, "must have a mass exactly where it is free, got 0.0 kg and FREE"),
         ({"motion": Motion.FIXED}, "got 0.1 kg and FIXED"),
@@ -71,6 +72,25 @@ class Stillness(Task[SceneState]):
 def test_objects_that_cannot_be_built_are_refused(change: dict[str, Any], text: str) -> None:
     with pytest.raises(ValueError, match=text):
         dataclasses.replace(BRICK, **change)
+
+
+@pytest.mark.parametrize(
+    ("change", "text"),
+    [
+        ({"color": "green"}, "must be three whole numbers of 0..255 .*, got 'green'"),
+        ({"color": (30, 200, 600)}, "got .30, 200, 600."),
+        ({"color": (0.1, 0.8, 0.2)}, "got .0.1, 0.8, 0.2."),
+        ({"shape": Sphere(-1.0)}, "must be numbers above 0, m, got Sphere"),
+        ({"shape": Box((0.1, 0.1, 0.0))}, "must be numbers above 0, m, got Box"),
+        ({"shape": Sphere("small")}, "must be numbers above 0, m, got Sphere"),
+        ({"shape": "ball"}, "must have a Sphere, Box, Cylinder or Capsule as its shape, got 'ball'"),
+        ({"position": (0.0, 0.0)}, "must be three finite numbers, m, got .0.0, 0.0."),
+        ({"position": (0.0, 0.0, np.nan)}, "must be three finite numbers"),
+    ],
+)
+def test_parts_that_cannot_be_built_or_drawn_are_refused(change: dict[str, Any], text: str) -> None:
+    with pytest.raises(ValueError, match=text):
+        dataclasses.replace(Part(Sphere(0.04), (30, 200, 60)), **change)
 
 
 @pytest.mark.parametrize(

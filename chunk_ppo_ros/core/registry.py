@@ -126,7 +126,7 @@ class Registry(Generic[PartT]):
     def _load(self, entry: EntryPoint) -> PartT:
         try:
             part = entry.load()
-        except Exception as error:  # the module belongs to somebody else and may raise anything
+        except (Exception, SystemExit) as error:  # the module belongs to somebody else and may raise anything
             missing = find_missing(entry, error, needs=self._attributes)
             if missing is not None:
                 raise RegistryError(

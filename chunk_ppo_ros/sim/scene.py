@@ -67,6 +67,33 @@ class Part:
     color: tuple[int, int, int]
     position: tuple[float, float, float] = (0.0, 0.0, 0.0)
 
+    def __post_init__(self) -> None:
+        """Refuses a part that no simulator could build or draw.
+
+        Raises:
+            ValueError: for something else than a shape, a size that is not above 0, a wrong color or a wrong position.
+        """
+        if not isinstance(self.shape, Shape):
+            raise ValueError(f"a part must have a Sphere, Box, Cylinder or Capsule as its shape, got {self.shape!r}")
+        sizes = _numbers(dataclasses.astuple(self.shape))
+        if sizes is None or not np.all(sizes > 0.0):
+            raise ValueError(f"the sizes of a shape must be numbers above 0, m, got {self.shape}")
+        color = _numbers(self.color)
+        if color is None or color.shape != (3,) or not np.all((color >= 0) & (color <= 255) & (color == color.round())):
+            raise ValueError(f"a color must be three whole numbers of 0..255 (red, green, blue), got {self.color!r}")
+        position = _numbers(self.position)
+        if position is None or position.shape != (3,):
+            raise ValueError(f"the position of a part must be three finite numbers, m, got {self.position!r}")
+
+
+def _numbers(values: object) -> np.ndarray | None:
+    """Returns values as one row of finite numbers, or None where they are none."""
+    try:
+        numbers = np.hstack(values).astype(float)  # type: ignore[call-overload]
+    except (TypeError, ValueError):
+        return None
+    return numbers if np.all(np.isfinite(numbers)) else None
+
 
 class Motion(enum.Enum):
     """Lists how an object can move and touch."""
@@ -102,7 +129,7 @@ class SceneObject:
             ValueError: for a wrong name, no parts, or a mass that does not fit the motion.
         """
         taken = {TABLE, *ARMS.values()}
-        if not self.name.isidentifier() or self.name in taken:
+        if not isinstance(self.name, str) or not self.name.isidentifier() or self.name in taken:
             raise ValueError(f"an object's name must be an identifier other than {sorted(taken)}, got {self.name!r}")
         if not self.parts:
             raise ValueError(f"the object {self.name} must have at least one part, got none")

@@ -24,7 +24,7 @@ class Missing:
     advice: str
 
 
-def find_missing(entry: importlib.metadata.EntryPoint, error: Exception, *, needs: Iterable[str]) -> Missing | None:
+def find_missing(entry: importlib.metadata.EntryPoint, error: BaseException, *, needs: Iterable[str]) -> Missing | None:
     """Returns what is not there, or None where the import of the part failed for another reason.
 
     Args:

@@ -23,7 +23,7 @@ def number_of(name: str, function: Callable[..., float], *arguments: object, is_
     """
     try:
         number = float(function(*arguments))
-    except Exception as error:  # The function belongs to somebody else and may raise anything.
+    except (Exception, SystemExit) as error:  # The function belongs to somebody else and may raise anything.
         where = raised(error) if place(error) else f"{error!r}{definition(function)}"
         raise RewardError(f"{name} must return a number, got {where}; repair it, or leave it out") from error
     if is_finite and not math.isfinite(number):

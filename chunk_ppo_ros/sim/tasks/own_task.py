@@ -34,7 +34,7 @@ def blamed_on(task: str, what: str, function: object = None) -> Iterator[None]:
         raise TaskError(f"{error.found}{definition(function)}", error.advice, task) from error.__cause__
     except UserError:
         raise
-    except Exception as error:  # The task belongs to somebody else and may raise anything.
+    except (Exception, SystemExit) as error:  # The task belongs to somebody else and may raise anything.
         raise TaskError(f"{what} raised {raised(error)}", "repair that line", task) from error
 
 

@@ -103,6 +103,9 @@ def check_reward(reward: object) -> None:
     if wrong:
         raise TaskError(f"terms must be RewardTerms, got {wrong[0]!r}", "write RewardTerm(name, value, weight)")
     names = [term.name for term in reward.terms]
+    unnamed = [name for name in names if not isinstance(name, str) or not name.strip()]
+    if unnamed:
+        raise TaskError(f"the name of a term must be a text that is not empty, got {unnamed[0]!r}", "name the term")
     if len(set(names)) < len(names):
         raise TaskError(f"terms must have names of their own, got {', '.join(names)}", "rename one of them")
     for term in reward.terms:
@@ -110,7 +113,7 @@ def check_reward(reward: object) -> None:
             found = f"the term {term.name} must have a finite value and weight, got {term.value} and {term.weight}"
             raise TaskError(found, "return one number for each, which is not NaN")
     for name in ("terminated", "success"):
-        if np.shape(getattr(reward, name)) != ():
+        if not _is_truth(getattr(reward, name)):
             found = f"{name} must be True or False, got {getattr(reward, name)!r}"
             raise TaskError(found, "make one truth of it, such as by bool(...) or np.all(...)")
 
@@ -136,9 +139,20 @@ def check_plan(planned: object, *, horizon: int) -> None:
 
 
 def _are_finite(values: object, shape: tuple[int, ...]) -> bool:
-    """Returns whether values are finite numbers in this shape."""
+    """Returns whether values are finite numbers in this shape. A text is no number, also where it says one."""
     try:
+        if np.asarray(values).dtype.kind in "USO":
+            return False
         numbers = np.asarray(values, dtype=float)
     except (TypeError, ValueError):
         return False
     return numbers.shape == shape and bool(np.all(np.isfinite(numbers)))
+
+
+def _is_truth(value: object) -> bool:
+    """Returns whether a value is True or False, or a number 0 or 1. Any text that is not empty would count as true."""
+    try:
+        found = np.asarray(value)
+    except ValueError:
+        return False
+    return found.shape == () and found.dtype.kind in "biu" and found in (0, 1)
