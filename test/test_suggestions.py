@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from chunk_ppo_ros.core.suggestions import did_you_mean, nearest
+from chunk_ppo_ros.core.suggestions import did_you_mean, nearest, question
 
 FLAGS = ["--resume", "--no_resume", "--no-resume", "--learning_rate", "--num_epochs"]
 
@@ -25,3 +25,9 @@ def test_the_nearest_names_are_shown_once(name: str, expected: list[str]) -> Non
 def test_nothing_near_gives_the_other_advice() -> None:
     assert did_you_mean("--no_resum", FLAGS) == "; did you mean --no_resume or --resume?"
     assert did_you_mean("--xyzzy", FLAGS, otherwise="; see --help") == "; see --help"
+
+
+def test_all_texts_ask_in_the_same_words() -> None:
+    assert question(["reach"]) == "did you mean reach?"
+    assert question(["/a", "/b", "/c"]) == "did you mean /a or /b or /c?"
+    assert question([]) == ""

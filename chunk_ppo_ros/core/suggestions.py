@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import difflib
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 
 
 def nearest(name: str, known: Iterable[str], *, most: int = 2) -> list[str]:
@@ -19,4 +19,9 @@ def nearest(name: str, known: Iterable[str], *, most: int = 2) -> list[str]:
 def did_you_mean(name: str, known: Iterable[str], *, otherwise: str = "") -> str:
     """Returns "; did you mean A or B?", or `otherwise` where nothing is like the name."""
     near = nearest(name, known)
-    return f"; did you mean {' or '.join(near)}?" if near else otherwise
+    return f"; {question(near)}" if near else otherwise
+
+
+def question(names: Sequence[str]) -> str:
+    """Returns "did you mean A or B?" for names that are like a misspelt one. It is empty where there are none."""
+    return f"did you mean {' or '.join(names)}?" if names else ""

@@ -8,7 +8,7 @@ import sys
 from collections.abc import Iterable
 from pathlib import Path
 
-from chunk_ppo_ros.core.suggestions import nearest
+from chunk_ppo_ros.core.suggestions import nearest, question
 
 
 @dataclasses.dataclass(frozen=True)
@@ -42,7 +42,7 @@ def find_missing(entry: importlib.metadata.EntryPoint, error: BaseException, *, 
         if not hasattr(owner, name):
             fitting = [key for key, part in vars(owner).items() if all(hasattr(part, need) for need in needs)]
             place = getattr(owner, "__file__", None) or entry.module
-            return Missing(f"no {name} in {place}", _did_you_mean(name, fitting))
+            return Missing(f"no {name} in {place}", question(_nearest_public(name, fitting)))
         owner = getattr(owner, name)
     return None
 
@@ -52,9 +52,8 @@ def _missing_module(name: str) -> Missing:
     folders = getattr(sys.modules.get(parent), "__path__", ()) if parent else [str(Path.cwd())]
     files = [file for folder in map(Path, folders) if folder.is_dir() for file in sorted(folder.iterdir())]
     beside = dict.fromkeys(file.stem for file in files if file.suffix == ".py" or file.is_dir())
-    return Missing(f"no module {name}", _did_you_mean(last, beside, before=f"{parent}{dot}"))
+    return Missing(f"no module {name}", question([f"{parent}{dot}{one}" for one in _nearest_public(last, beside)]))
 
 
-def _did_you_mean(name: str, known: Iterable[str], *, before: str = "") -> str:
-    near = nearest(name, [one for one in known if not one.startswith("_")])
-    return f"did you mean {' or '.join(before + one for one in near)}?" if near else ""
+def _nearest_public(name: str, known: Iterable[str]) -> list[str]:
+    return nearest(name, [one for one in known if not one.startswith("_")])

@@ -14,7 +14,7 @@ from rclpy.signals import SignalHandlerOptions
 
 from chunk_ppo_ros.config.flags import command_line
 from chunk_ppo_ros.core.errors import UserError
-from chunk_ppo_ros.core.suggestions import nearest
+from chunk_ppo_ros.core.suggestions import nearest, question
 from chunk_ppo_ros.nodes.common.ros_log_folder import ensure_log_folder
 from chunk_ppo_ros.runtime.ros_domain import find_domain, keep_to_this_machine
 
@@ -117,7 +117,7 @@ class GraphView(Node):
         same_end = [each for each in sorted(known) if name.rpartition("/")[2] in each][:3]
         near = nearest(name, known, most=3) or same_end
         listing = "topic list" if kind == "topic" else "call --list"
-        hint = f"did you mean {' or '.join(near)}?" if near else f"`{command_line(listing)}` shows what there is"
+        hint = question(near) or f"`{command_line(listing)}` shows what there is"
         raise UserError(
             f"the {kind} {name} must be in ROS domain {os.environ['ROS_DOMAIN_ID']}, got none within {DISCOVERY:g} s; "
             f"{hint} (--domain_id looks at another domain)"
