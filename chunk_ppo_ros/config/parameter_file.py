@@ -15,6 +15,7 @@ import yaml
 
 from chunk_ppo_ros import config as config_lib
 from chunk_ppo_ros.config import TrainConfig
+from chunk_ppo_ros.config.flags.example_file import example_file
 from chunk_ppo_ros.config.flags.program import command_line
 from chunk_ppo_ros.config.renamed import RENAMED, carry_over, notice
 from chunk_ppo_ros.core.suggestions import nearest
@@ -89,7 +90,9 @@ def load_config_file(
     path = pathlib.Path(path)
     if not path.is_file():
         preset = command_line("graph", "--config", str(path))
-        advice = f"`{preset}` starts the preset" if str(path) in config_lib.PRESETS else "see config/ for examples"
+        advice = (
+            f"`{preset}` starts the preset" if str(path) in config_lib.PRESETS else f"{example_file()} is an example"
+        )
         raise ValueError(f"configuration file must exist, got {path}; {advice}")
     try:
         content = yaml.safe_load(path.read_text(encoding="utf-8"))

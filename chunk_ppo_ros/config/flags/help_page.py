@@ -10,6 +10,7 @@ import textwrap
 from collections.abc import Iterable
 from typing import TYPE_CHECKING
 
+from chunk_ppo_ros.config.flags.example_file import with_example_file
 from chunk_ppo_ros.config.flags.help_request import HelpRequest
 from chunk_ppo_ros.config.presets import ABOUT, MODELS, PRESETS
 from chunk_ppo_ros.config.schema import shown
@@ -77,7 +78,7 @@ class HelpPage:
         else:
             parts = [f"usage: {self._parser.short_usage()}", self._description(), self._examples()]
             parts += self._everything() if self._request.shows_all else self._most_wanted()
-        return "\n\n".join(part.rstrip("\n") for part in parts if part) + "\n"
+        return with_example_file("\n\n".join(part.rstrip("\n") for part in parts if part) + "\n")
 
     def _description(self) -> str:
         text = (self._parser.description or "").strip()

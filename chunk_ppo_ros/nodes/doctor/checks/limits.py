@@ -6,6 +6,7 @@ from collections.abc import Iterator
 
 from chunk_ppo_ros.config import EnvConfig, RobotConfig
 from chunk_ppo_ros.config.entries.workspace_box import NO_TABLE
+from chunk_ppo_ros.config.flags.example_file import example_file
 from chunk_ppo_ros.core.findings.finding import Finding, ok, skipped, warn
 from chunk_ppo_ros.nodes.doctor.checks.looking import NOT_LOOKED
 from chunk_ppo_ros.nodes.doctor.facts import Facts
@@ -27,7 +28,7 @@ def switched_off(facts: Facts) -> Iterator[Finding]:
     elif not config.env.is_real:
         yield skipped(NAME, f"env.simulator is {config.env.simulator}")
     elif off := [*_zeros(config.robot), *_others(config.robot, config.env)]:
-        advice = "take their values from config/robot.yaml; docs/robot-limits.md says what each of them guards against"
+        advice = f"take their values from {example_file()}; docs/robot-limits.md says what each of them guards against"
         yield warn(NAME, ", ".join(off), advice)
     else:
         yield ok(NAME, "none")

@@ -1,0 +1,27 @@
+"""Finds the parameter file of a robot that comes with the package, for texts that name it."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+EXAMPLE = "config/robot.yaml"
+"""The file as texts name it: relative to the folder of a checkout."""
+PACKAGE = Path(__file__).resolve().parents[2]
+
+
+def example_file() -> str:
+    """Returns the path of the file, relative where it is so found from the present folder.
+
+    A checkout has it beside the package. An installed package has it in the folder share of the same prefix, which
+    `setup.py` names. It is as texts name it where neither is there.
+    """
+    if Path(EXAMPLE).is_file():
+        return EXAMPLE
+    installed = (folder / "share" / PACKAGE.name / EXAMPLE for folder in PACKAGE.parents)
+    found = (path for path in (PACKAGE.parent / EXAMPLE, *installed) if path.is_file())
+    return str(next(found, EXAMPLE))
+
+
+def with_example_file(text: str) -> str:
+    """Returns a text that names the file by a path that is there for the user."""
+    return text.replace(EXAMPLE, example_file())
