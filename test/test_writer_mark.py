@@ -81,10 +81,46 @@ def test_what_cannot_be_known_is_not_said(tmp_path: Path, monkeypatch: pytest.Mo
         assert is_marked(copy, place) is None, "a copy is not written, but the run may go on"
         assert is_marked(tmp_path / "missing", place) is None
         assert is_marked(path, None) is None, "an earlier version did not mark it"
-        boot = tmp_path / "boot"
-        boot.write_text("another machine, or this one before it was started again\n")
-        monkeypatch.setattr(writer_mark, "BOOT", boot)
+        restart(monkeypatch, tmp_path, machine="another")
         assert is_marked(path, place) is None
+
+
+def restart(monkeypatch: pytest.MonkeyPatch, folder: Path, *, machine: str) -> None:
+    """Lets the machine have another boot from now on, and a name; an empty name is none."""
+    boot, name = folder / "another_boot", folder / "machine-id"
+    boot.write_text("another boot\n")
+    name.write_text(f"{machine}\n")
+    monkeypatch.setattr(writer_mark, "BOOT", boot)
+    monkeypatch.setattr(writer_mark, "MACHINE", name if machine else folder / "missing")
+
+
+def test_no_writer_lives_longer_than_the_boot_of_its_machine(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    path, name = tmp_path / "file", tmp_path / "machine-id"
+    name.write_text("mine\n")
+    monkeypatch.setattr(writer_mark, "MACHINE", name)
+    with path.open("ab") as file:
+        place = mark(file)
+        assert place is not None and "mine" not in str(place)
+    earlier = {key: value for key, value in place.items() if key != "host"}
+    assert is_marked(path, earlier) is False, "an earlier version did not say its host"
+    for machine, expected in (("mine", False), ("another", None), ("", None)):
+        restart(monkeypatch, tmp_path, machine=machine)
+        assert is_marked(path, place) is expected
+        assert is_marked(path, earlier) is None
+    restart(monkeypatch, tmp_path, machine="mine")
+    path.unlink()
+    assert is_marked(path, place) is False, "files may have other numbers after a restart, and the process is gone"
+    monkeypatch.setattr("socket.gethostname", lambda: "a container of the same image on another machine")
+    assert is_marked(path, place) is None
+
+
+def test_containers_of_one_machine_see_each_other(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    path = tmp_path / "file"
+    with path.open("ab") as file:
+        place = mark(file)
+        monkeypatch.setattr("socket.gethostname", lambda: "another container")
+        assert is_marked(path, place) is True
+    assert is_marked(path, place) is False
 
 
 def test_where_the_system_has_no_such_locks_nothing_is_marked(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -113,6 +149,19 @@ def test_the_page_says_whether_a_run_goes_on(tmp_path: Path) -> None:
     MetricsFile(tmp_path).close()  # as who adds an evaluation
     with MetricsLog.open(tmp_path, config=CONFIG, run_id="one-1"):
         assert said(tmp_path).startswith("It was running when this page was written. It was resumed once")
+
+
+def test_a_run_that_was_killed_before_the_machine_was_started_again_no_longer_runs(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    name = tmp_path / "machine-id"
+    name.write_text("mine\n")
+    monkeypatch.setattr(writer_mark, "MACHINE", name)
+    MetricsLog.open(tmp_path, config=CONFIG, run_id="one-1").close()
+    restart(monkeypatch, tmp_path, machine="mine")
+    assert said(tmp_path) == "It no longer runs."
+    restart(monkeypatch, tmp_path, machine="another")
+    assert said(tmp_path) == "It still runs, or was stopped."
 
 
 def test_a_run_of_an_earlier_version_may_go_on(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -8,14 +8,16 @@ closed or the process has ended, however it ended.
 from __future__ import annotations
 
 import fcntl
+import hashlib
 import os
+import socket
 import struct
 from collections.abc import Mapping
 from pathlib import Path
 from typing import IO
 
 Place = Mapping[str, object]
-"""What identifies a marked file: the boot of its machine, its device and its inode."""
+"""What identifies a marked file, its device and its inode, and the machine of its writer: that, and its boot."""
 
 _FAR = 2**62
 """The place of the locked byte. It is far behind the end of any file, because some network file systems let nobody else
@@ -24,6 +26,8 @@ _LOCK = struct.Struct("hhqqi4x")
 """`struct flock` of fcntl(2) on 64-bit Linux: kind, whence, start, length (0 is all) and process (0), native types."""
 BOOT = Path("/proc/sys/kernel/random/boot_id")
 """The file in which Linux names its present boot. All containers of a machine share it."""
+MACHINE = Path("/etc/machine-id")
+"""The file in which an installed system has its name, machine-id(5). It stays when the machine is started again."""
 
 
 def mark(file: IO[bytes]) -> Place | None:
@@ -49,14 +53,19 @@ def is_marked(path: Path, place: Place | None) -> bool | None:
         place: what `mark` returned to the writer.
 
     Returns:
-        None where that cannot be known: the file was not marked or is a copy, it was marked on another machine or
-        before this one was started again, or it cannot be read.
+        None where that cannot be known: the file was not marked or is a copy, it was marked on another machine, or it
+        cannot be read. Whether another boot was that of another machine is not known either where the machine has no
+        /etc/machine-id, as in some containers.
     """
     if place is None:
         return None
     try:
+        here = _machine()
+        if place.get("boot") != here["boot"]:
+            # No process outlives the boot of its machine. Where that machine is another one, its boot may go on.
+            return False if here["host"] and place.get("host") == here["host"] else None
         with path.open("rb") as file:
-            if place_of(file) != dict(place):
+            if not _numbers(file).items() <= place.items():
                 return None
             answer = fcntl.fcntl(file, fcntl.F_OFD_GETLK, _lock(fcntl.F_RDLCK))
     except OSError:
@@ -69,6 +78,30 @@ def _lock(kind: int) -> bytes:
 
 
 def place_of(file: IO[bytes]) -> Place:
-    """Returns what identifies an open file on this machine until it is started again."""
+    """Returns what identifies an open file, and this machine.
+
+    Raises:
+        OSError: where the system does not tell its boot.
+    """
+    return {**_machine(), **_numbers(file)}
+
+
+def _numbers(file: IO[bytes]) -> dict[str, int]:
+    """Returns what identifies an open file on its machine."""
     status = os.fstat(file.fileno())
-    return {"boot": BOOT.read_text().strip(), "device": status.st_dev, "inode": status.st_ino}
+    return {"device": status.st_dev, "inode": status.st_ino}
+
+
+def _machine() -> dict[str, str]:
+    """Returns the boot of this machine, and its host: a code that stays when it is started again, or an empty text.
+
+    The code is made of the name of the installed system and of that in the network. Containers of one image on several
+    machines may share the former, but seldom both.
+    """
+    try:
+        name = MACHINE.read_text().strip()
+    except OSError:
+        name = ""
+    # machine-id(5) asks for a code in its place wherever others may read it, as on the page of a run.
+    code = hashlib.sha256(f"chunk_ppo_ros {name} {socket.gethostname()}".encode()).hexdigest()[:16]
+    return {"boot": BOOT.read_text().strip(), "host": code if name else ""}
