@@ -15,6 +15,7 @@ runpy.run_path(str(pathlib.Path(__file__).with_name("node_packages.py")))
 
 from chunk_ppo_ros.config import EnvConfig, TrainConfig, choices
 from chunk_ppo_ros.config.deploy import DECODINGS
+from chunk_ppo_ros.config.flags.run_start import RunStart
 from chunk_ppo_ros.evaluation.deployment.setup import config_from_arguments
 from chunk_ppo_ros.nodes.launching.arguments import Argument, Given
 from chunk_ppo_ros.nodes.launching.graph_actions import describe_launch
@@ -40,8 +41,8 @@ def generate_launch_description() -> LaunchDescription:
     return describe_launch(pathlib.Path(__file__).name, ARGUMENTS, configure)
 
 
-def configure(given: Given) -> TrainConfig:
-    """Returns the configuration that `deploy` makes of the same values.
+def configure(given: Given) -> tuple[TrainConfig, RunStart]:
+    """Returns the configuration that `deploy` makes of the same values. No page prints what was given for it.
 
     Raises:
         SettingError, CheckpointError: when a value is wrong, or the checkpoint cannot be used.
@@ -49,4 +50,4 @@ def configure(given: Given) -> TrainConfig:
     present = given.under_present_names(ALIASES)
     others = {"--params_file": present("config"), "--episodes": given("episodes")}
     values = [text for flag, value in others.items() if value for text in (flag, value)]
-    return config_from_arguments([given("checkpoint"), *values, *present.flags()])
+    return config_from_arguments([given("checkpoint"), *values, *present.flags()]), RunStart()

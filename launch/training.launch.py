@@ -7,6 +7,7 @@ argument too, such as `learning_rate:=2e-5`. docs/ros-tools.md says what `ros2 l
 
 from __future__ import annotations
 
+import dataclasses
 import pathlib
 import runpy
 
@@ -15,8 +16,9 @@ from launch import LaunchDescription
 
 runpy.run_path(str(pathlib.Path(__file__).with_name("node_packages.py")))
 
-from chunk_ppo_ros.agent.run_start.graph_settings import given_settings, with_checkpoint
+from chunk_ppo_ros.agent.run_start.graph_settings import with_checkpoint
 from chunk_ppo_ros.config import MODELS, EnvConfig, TrainConfig, choices, flags
+from chunk_ppo_ros.config.flags.run_start import RunStart
 from chunk_ppo_ros.config.parameter_file import load_config_file, values_of_file
 from chunk_ppo_ros.nodes.launching.arguments import Argument, Given, SettingsParser
 from chunk_ppo_ros.nodes.launching.graph_actions import describe_launch
@@ -43,10 +45,10 @@ def generate_launch_description() -> LaunchDescription:
     return describe_launch(pathlib.Path(__file__).name, arguments, configure)
 
 
-def configure(given: Given) -> TrainConfig:
+def configure(given: Given) -> tuple[TrainConfig, RunStart]:
     """Returns the configuration of the parameter file with the values of all arguments that are not empty.
 
-    What neither gives is that of the checkpoint, and else a default.
+    What neither gives is that of the checkpoint, and else a default. The second value says what was given.
 
     Raises:
         CheckpointError, SettingError, ValueError: when a value is wrong, or the checkpoint cannot be used.
@@ -57,4 +59,6 @@ def configure(given: Given) -> TrainConfig:
     parser = SettingsParser("training.launch.py")
     parsed = parser.parse_args([*arguments, *(["--model", given("model")] if given("model") else [])])
     config = flags.config_from_flags(parsed, base=load_config_file(file))
-    return with_checkpoint(config, given=(*values_of_file(file), *given_settings(parsed)), file=file)
+    start = flags.given_at_start(parsed)
+    start = dataclasses.replace(start, flags={"params_file": file, **start.flags}, file=values_of_file(file))
+    return with_checkpoint(config, given=(*start.file, *start.given), file=file), start

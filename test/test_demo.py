@@ -21,7 +21,7 @@ from chunk_ppo_ros.core.types import ChunkOutcome
 from chunk_ppo_ros.evaluation.evaluate import EvaluationResult
 from chunk_ppo_ros.model.checkpoints.checkpoint import Checkpoint
 from chunk_ppo_ros.reporting.metrics_file import read_records
-from chunk_ppo_ros.runtime.ros_domain import claim_run
+from chunk_ppo_ros.runtime.claims.run_folder import claim_run
 from support.small_policy import configure, save_own
 
 
@@ -193,10 +193,30 @@ def test_the_demo_trains_for_less_than_its_preset_unless_it_is_told(
     assert config.ppo.total_timesteps == total
 
 
-def test_a_demo_in_the_folder_of_a_running_graph_is_refused(stage: Stage) -> None:
-    with claim_run(stage.config.run.folder), pytest.raises(SettingError, match="whose graph runs on this machine"):
+def test_a_demo_in_the_folder_of_a_running_graph_is_refused_before_its_imitation(stage: Stage) -> None:
+    with claim_run(stage.config.run.folder), pytest.raises(SettingError, match="that nothing else runs now"):
         demo.demonstrate(stage.config, episodes=4, record=False)
-    assert stage.graphs == []
+    assert not Path(stage.config.run.checkpoint_root).exists(), "it had imitated before it was refused"
+
+
+def test_a_demo_holds_the_folder_of_its_run_from_the_imitation_to_the_page(
+    stage: Stage, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    asked: list[str] = []
+
+    def is_held(what: str) -> None:
+        with pytest.raises(SettingError, match="that nothing else runs now"), claim_run(stage.config.run.folder):
+            pass
+        asked.append(what)
+
+    for name in ("clone_demonstrations", "train_over_ros", "write_report"):
+        step = getattr(demo, name)
+        monkeypatch.setattr(demo, name, lambda *a, step=step, name=name, **k: (is_held(name), step(*a, **k))[1])
+    start_metrics(stage.config)
+    assert demo.demonstrate(stage.config, episodes=4, record=False) == 0
+    assert asked == ["clone_demonstrations", "train_over_ros", "write_report"]
+    with claim_run(stage.config.run.folder):
+        pass
 
 
 def test_an_interval_needs_two_episodes(capsys: pytest.CaptureFixture[str]) -> None:

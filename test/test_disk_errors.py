@@ -13,6 +13,7 @@ import pytest
 
 from chunk_ppo_ros.agent.run_start.run_log import open_metrics
 from chunk_ppo_ros.config import TrainConfig
+from chunk_ppo_ros.config.flags.run_start import RunStart
 from chunk_ppo_ros.core.counter_file import CounterFile
 from chunk_ppo_ros.core.errors import UserError
 from chunk_ppo_ros.core.files.deployed_run import EPISODES
@@ -48,7 +49,7 @@ def config_in(folder: Path) -> TrainConfig:
 def open_metrics_of(folder: Path) -> None:
     # Nothing else of a learner is asked before the file is opened.
     learner = types.SimpleNamespace(provenance=types.SimpleNamespace(is_fallback=False), run_id="run")
-    open_metrics(learner, config_in(folder), form="graph")  # type: ignore[arg-type]
+    open_metrics(learner, config_in(folder), form="graph", run_start=RunStart())  # type: ignore[arg-type]
 
 
 FOLDERS: dict[str, Callable[[Path], object]] = {

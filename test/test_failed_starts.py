@@ -105,10 +105,12 @@ def test_a_run_that_has_trained_stays_and_so_does_one_that_is_stopped(
     imitation: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
     def trained(setup: TrainingSetup, env: object) -> None:
+        (setup.config.run.folder / "metrics.jsonl").touch()
         save_own(setup.config.run.checkpoint_folder, step=3)
         raise ValueError("the disk is full")
 
     def stopped(setup: TrainingSetup, env: object) -> None:
+        (setup.config.run.folder / "metrics.jsonl").touch()
         save_own(setup.config.run.checkpoint_folder, step=0)
         raise KeyboardInterrupt
 
@@ -117,7 +119,7 @@ def test_a_run_that_has_trained_stays_and_so_does_one_that_is_stopped(
         with pytest.raises(error):
             train.main(["--exp_name", f"cup{number}", "--no_wandb", *places(tmp_path)])
         assert (tmp_path / "kept" / "all" / f"cup{number}").is_dir()
-        assert (tmp_path / "runs" / f"cup{number}").is_dir()
+        assert (tmp_path / "runs" / f"cup{number}" / "metrics.jsonl").is_file()
     told = capsys.readouterr().err
     assert f"the newest checkpoint is {tmp_path / 'kept' / 'all' / 'cup1' / 'step_0'}; the same command with" in told
     assert "cup0" not in told  # An error says by itself what is to be done.

@@ -16,7 +16,7 @@ from chunk_ppo_ros.config import DeployConfig, EnvConfig, RewardConfig, RunConfi
 from chunk_ppo_ros.config.parameter_file import load_config_file
 from chunk_ppo_ros.core.errors import SettingError
 from chunk_ppo_ros.runtime import graph as graph_lib
-from chunk_ppo_ros.runtime import ros_domain
+from chunk_ppo_ros.runtime.claims.run_folder import claim_run
 
 ROOT = pathlib.Path(__file__).parents[1]
 
@@ -190,7 +190,7 @@ def test_flags_overlay_the_parameter_file(tmp_path: pathlib.Path, started: list[
 
 
 def test_the_folder_of_a_run_may_have_any_name(tmp_path: pathlib.Path) -> None:
-    with ros_domain.claim_run(tmp_path / os.fsdecode(b"caf\xe9")):
+    with claim_run(tmp_path / os.fsdecode(b"caf\xe9")):
         pass
 
 
@@ -201,8 +201,10 @@ def test_a_second_graph_of_a_run_is_refused_and_changes_none_of_its_settings(
     arguments = ["--run_dir", str(tmp_path), "--checkpoint_root", str(tmp_path), "--exp_name", "one", "--gamma"]
     assert graph_command.main([*arguments, "0.5"]) == 3
     before = started[0].parameter_file.read_text()
-    with ros_domain.claim_run(tmp_path / "one"):
-        with pytest.raises(SettingError, match="whose graph is not running, got the one in .*one, whose graph runs"):
+    with claim_run(tmp_path / "one"):
+        with pytest.raises(
+            SettingError, match=r"that nothing else runs now, got the one in .*one, which process \d+ on"
+        ):
             graph_command.main([*arguments, "0.9"])
         assert len(started) == 1 and started[0].parameter_file.read_text() == before
     assert graph_command.main([*arguments, "0.9"]) == 3

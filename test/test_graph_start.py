@@ -2,74 +2,31 @@
 
 from __future__ import annotations
 
-import contextlib
 import dataclasses
 import json
 import shlex
 import types
-from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
 
 import pytest
 import yaml
 
-from chunk_ppo_ros.agent.run_start import graph_command, run_log
 from chunk_ppo_ros.cli import demo
-from chunk_ppo_ros.config import PRESETS, TrainConfig
-from chunk_ppo_ros.config.flags.graph_start import VARIABLE, GraphStart
-from chunk_ppo_ros.config.parameter_file import load_config_file
-from chunk_ppo_ros.reporting.metrics_log import MetricsLog
+from chunk_ppo_ros.config import PRESETS
+from chunk_ppo_ros.config.flags.run_start import VARIABLE, RunStart
+from chunk_ppo_ros.core.consumption.consumed import Consumed
+from chunk_ppo_ros.nodes.trainer import run_loader
 from chunk_ppo_ros.reporting.page.provenance import provenance, run_command
 from chunk_ppo_ros.reporting.page.run_data import RunData
 from chunk_ppo_ros.runtime import graph as graph_lib
-from chunk_ppo_ros.runtime.graph_flags import chosen_flags, graph_start
-
-
-@dataclasses.dataclass(frozen=True)
-class Started:
-    """A graph that a command would have started, and how the command would have run it."""
-
-    graph: graph_lib.Graph
-    config: TrainConfig
-    named: dict[str, Any]
-
-
-@contextlib.contextmanager
-def claim(wanted: int | None, **_: Any) -> Iterator[int]:
-    """Gives a domain without claiming it, because other programs of this machine may be in it."""
-    yield 99 if wanted is None else wanted
+from chunk_ppo_ros.runtime.graph_flags import chosen_flags, given_to_graph
+from support.started_graphs import Start, claim, page_of, starter
 
 
 @pytest.fixture
-def start(monkeypatch: pytest.MonkeyPatch) -> Callable[[list[str]], Started]:
-    """Returns a function that gives arguments to the command `graph`, and returns what it would start."""
-    started: list[Started] = []
-
-    class FakeSupervisor:
-        def __init__(self, graph: graph_lib.Graph, **named: Any) -> None:
-            started.append(Started(graph, load_config_file(graph.parameter_file), named))
-
-        def run(self) -> int:
-            return 3
-
-    monkeypatch.setattr(graph_lib, "Supervisor", FakeSupervisor)
-    monkeypatch.setattr(graph_lib, "claim_domain", claim)
-    monkeypatch.delenv("ROS_DOMAIN_ID", raising=False)
-
-    def run(arguments: list[str]) -> Started:
-        assert graph_command.main(arguments) == 3
-        return started.pop()
-
-    return run
-
-
-def page_of(started: Started, **record: Any) -> RunData:
-    """Returns what the page of a run knows, whose trainer_node had the variables of a start."""
-    config, environment = started.config, started.named["environment"]
-    how = {"graph_start": GraphStart.of_environment(environment), "form": "graph", **record}
-    MetricsLog.open(config.run.folder, config=config, run_id="one-1", **how).close()
-    return RunData.read(config.run.folder)
+def start(monkeypatch: pytest.MonkeyPatch) -> Start:
+    return starter(monkeypatch)
 
 
 def parameter_file(folder: Path, **sections: dict[str, Any]) -> str:
@@ -89,9 +46,7 @@ def parameter_file(folder: Path, **sections: dict[str, Any]) -> str:
         ["--sources="],
     ],
 )
-def test_the_printed_command_starts_the_same_graph(
-    tmp_path: Path, start: Callable[[list[str]], Started], given: list[str]
-) -> None:
+def test_the_printed_command_starts_the_same_graph(tmp_path: Path, start: Start, given: list[str]) -> None:
     first = start([*given, "--run_dir", str(tmp_path), "--checkpoint_root", str(tmp_path), "--no_wandb"])
     run = page_of(first)
     command = run_command(run, resume=False)
@@ -104,7 +59,7 @@ def test_the_printed_command_starts_the_same_graph(
 
 
 def test_the_printed_command_reads_the_parameter_file_and_gives_by_flags_what_differs_from_it(
-    tmp_path: Path, start: Callable[[list[str]], Started]
+    tmp_path: Path, start: Start
 ) -> None:
     places = {"run_dir": str(tmp_path), "checkpoint_root": str(tmp_path), "wandb": False}
     ppo = {"gamma": 0.5, "gae_lambda": 0.5, "batch_size": 16}
@@ -121,9 +76,7 @@ def test_the_printed_command_reads_the_parameter_file_and_gives_by_flags_what_di
     assert run_command(run, resume=False) == command, "the page is made of the record, and reads no other file"
 
 
-def test_what_the_file_said_of_the_robot_and_the_run_is_given_by_flags(
-    tmp_path: Path, start: Callable[[list[str]], Started]
-) -> None:
+def test_what_the_file_said_of_the_robot_and_the_run_is_given_by_flags(tmp_path: Path, start: Start) -> None:
     """The file may say by now that the robot moves, and the run must not be gone on with where it is made again."""
     places = {"run_dir": str(tmp_path), "checkpoint_root": str(tmp_path), "wandb": False}
     robot = {"shadow": True, "max_velocity": PRESETS["debug"].robot.max_velocity}
@@ -141,48 +94,48 @@ def test_what_the_file_said_of_the_robot_and_the_run_is_given_by_flags(
     assert (config.robot.shadow, config.env.simulator, config.run.resume) == (True, "kinematic", False)
 
 
-def test_all_settings_are_flags_where_the_preset_below_the_file_is_gone(
-    tmp_path: Path, start: Callable[[list[str]], Started]
-) -> None:
+def test_all_settings_are_flags_where_the_preset_below_the_file_is_gone(tmp_path: Path, start: Start) -> None:
     places = {"run_dir": str(tmp_path), "checkpoint_root": str(tmp_path), "wandb": False}
     first = start(["--params_file", parameter_file(tmp_path, run=places, ppo={"gamma": 0.5})])
-    known = GraphStart.of_environment(first.named["environment"])
-    run = page_of(first, graph_start=dataclasses.replace(known, preset="of another version"))
+    known = RunStart.of_environment(first.named["environment"])
+    run = page_of(first, run_start=dataclasses.replace(known, preset="of another version"))
     words = shlex.split(run_command(run, resume=False))[2:]
     assert "--gamma=0.5" in words and not any(word.startswith("--params_file") for word in words)
     assert start(words).config == first.config
     assert "again, so that changes" not in str(provenance(run))
 
 
-def test_a_run_that_recorded_no_flags_has_the_plain_command(
-    tmp_path: Path, start: Callable[[list[str]], Started]
-) -> None:
+def test_a_run_that_recorded_no_flags_has_the_plain_command(tmp_path: Path, start: Start) -> None:
     first = start(["--run_dir", str(tmp_path), "--checkpoint_root", str(tmp_path), "--no_wandb", "--record"])
     run = page_of(first)
     known = run_command(run, resume=True)
-    del run.start["graph_start"]
+    assert " --record " in known
+    del run.start["run_start"]
     assert run_command(run, resume=True) == known.replace(" --record", "")
 
 
-def test_the_domain_is_given_once(tmp_path: Path, start: Callable[[list[str]], Started]) -> None:
+def test_the_domain_is_given_once(tmp_path: Path, start: Start) -> None:
     first = start(["--run_dir", str(tmp_path), "--checkpoint_root", str(tmp_path), "--domain_id", "44"])
     run = page_of(first)
     run.start["variables"] = {"ROS_DOMAIN_ID": "44"}
     assert run_command(run, resume=True).startswith("chunk_ppo graph --config debug --domain_id=44 ")
-    run.start["graph_start"] = {}
+    run.start["run_start"] = {}
     assert run_command(run, resume=True).startswith("ROS_DOMAIN_ID=44 chunk_ppo graph --config debug --")
 
 
 def test_the_trainer_of_a_graph_records_how_it_was_started(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     run = dataclasses.replace(PRESETS["debug"].run, run_dir=str(tmp_path), wandb=False)
     config = dataclasses.replace(PRESETS["debug"], run=run)
-    learner: Any = types.SimpleNamespace(run_id="one-1", provenance=types.SimpleNamespace(is_fallback=False))
-    monkeypatch.setenv(VARIABLE, json.dumps({"flags": {"record": True}}))
-    run_log.open_metrics(learner, config, form="graph").close()
-    assert RunData.read(config.run.folder).start["graph_start"] == {"flags": {"record": True}, "preset": "", "file": {}}
+    provenance = types.SimpleNamespace(is_fallback=False)
+    learner: Any = types.SimpleNamespace(run_id="one-1", provenance=provenance, consumed=Consumed())
+    monkeypatch.setattr(run_loader, "Learner", types.SimpleNamespace(start=lambda config: learner))
+    given = {"flags": {"record": True}, "given": ["ppo.gamma"]}
+    monkeypatch.setenv(VARIABLE, json.dumps(given))
+    run_loader.RunLoader(config).load().close()
+    assert RunData.read(config.run.folder).start["run_start"] == {"preset": "", "file": {}, **given}
     monkeypatch.delenv(VARIABLE)  # The node was started by hand.
-    run_log.open_metrics(learner, config, form="graph").close()
-    assert RunData.read(config.run.folder).start["graph_start"]["flags"] == {}
+    run_loader.RunLoader(config).load().close()
+    assert RunData.read(config.run.folder).start["run_start"]["flags"] == {}
 
 
 def test_the_demo_says_whether_it_records(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -201,10 +154,13 @@ def test_the_demo_says_whether_it_records(tmp_path: Path, monkeypatch: pytest.Mo
     run = dataclasses.replace(PRESETS["debug"].run, run_dir=str(tmp_path), checkpoint_root=str(tmp_path))
     for record in (True, False):
         demo.train_over_ros(dataclasses.replace(PRESETS["debug"], run=run), record=record)
-    assert [GraphStart.of_environment(each).flags for each in seen] == [{"record": True}, {}]
+    assert [RunStart.of_environment(each).flags for each in seen] == [{"record": True}, {}]
 
 
 def test_only_flags_that_are_not_their_defaults_are_told() -> None:
-    defaults = vars(graph_lib.graph_parser().parse_args([]))
-    assert chosen_flags(defaults) == chosen_flags({}) == {}
-    assert graph_start({**defaults, "record": True, "gamma": 0.5}, preset="debug") == GraphStart({"record": True})
+    parser = graph_lib.graph_parser()
+    assert chosen_flags(vars(parser.parse_args([]))) == chosen_flags({}) == {}
+    assert given_to_graph(parser.parse_args([])) == RunStart()
+    given = parser.parse_args(["--record", "--gamma", "0.5", "--no_wandb", "--model", "tiny", "--sources="])
+    names = ("ppo.gamma", "reward.sources", "run.wandb", "model")
+    assert given_to_graph(given) == RunStart({"model": "tiny", "record": True}, given=names)

@@ -15,7 +15,7 @@ from typing import Any
 import pytest
 
 from chunk_ppo_ros.config import MODELS, TrainConfig
-from chunk_ppo_ros.config.flags.graph_start import GraphStart
+from chunk_ppo_ros.config.flags.run_start import RunStart
 from chunk_ppo_ros.core.errors import CONFIGURATION_ERROR, SettingError
 from chunk_ppo_ros.evaluation.deployment import setup
 from chunk_ppo_ros.nodes.launching.arguments import Given, check_names, is_started_directly
@@ -196,7 +196,7 @@ def test_every_setting_is_an_argument_of_a_training(
     named = {"learning_rate": "2e-5", "ppo.gamma": "0.9", "sources": "task scale", "prompt": "put it down"}
     switches = {"autostart": "false", "wandb": "False", "run.resume": "", "sim": "kinematic", "model": "tiny"}
     places = {"run_dir": str(tmp_path), "checkpoint_root": str(tmp_path), "exp_name": "one"}
-    config = training(monkeypatch).configure(Given({**named, **switches, **places, "record": "false"}))
+    config, _ = training(monkeypatch).configure(Given({**named, **switches, **places, "record": "false"}))
     assert (config.ppo.learning_rate, config.ppo.gamma, config.reward.sources) == (2e-5, 0.9, ("task", "scale"))
     assert (config.run.autostart, config.run.wandb, config.run.resume) == (False, False, False)
     assert (config.run.prompt, config.env.simulator, config.model) == ("put it down", "kinematic", MODELS["tiny"])
@@ -289,7 +289,7 @@ def test_the_folder_of_the_run_is_held_until_launch_ends(
     given |= {"on_node_exit": "stop"}
     configure = training(monkeypatch).configure
     actions.start_graph(Given(given), configure)
-    with pytest.raises(SettingError, match="whose graph runs on this machine"):
+    with pytest.raises(SettingError, match="that nothing else runs now"):
         actions.start_graph(Given(given), configure)
 
 
@@ -301,7 +301,9 @@ def test_trainer_node_learns_which_flags_of_the_graph_the_arguments_stand_for(
     monkeypatch.setattr(actions, "hold_domain", lambda wanted, **_: wanted)  # Other programs may be in this domain.
     made = actions.start_graph(Given({**places, **given, "on_node_exit": "stop"}), training(monkeypatch).configure)
     variables = dict(action.given for action in made if len(action.given) == 2)
-    assert GraphStart.of_environment(variables).flags == {"record": True, "namespace": "cell_1", "domain_id": "45"}
+    known = RunStart.of_environment(variables)
+    assert known.flags == {"params_file": "robot.yaml", "record": True, "namespace": "cell_1", "domain_id": "45"}
+    assert known.given == ("run.exp_name", "run.run_dir", "run.checkpoint_root")
 
 
 @pytest.mark.parametrize(

@@ -34,6 +34,7 @@ from chunk_ppo_ros.reporting.report_writer import ReportWriter
 from chunk_ppo_ros.reporting.run_clock import RunClock
 from chunk_ppo_ros.reporting.run_metrics import time_metrics
 from chunk_ppo_ros.reporting.update_line import update_line
+from chunk_ppo_ros.runtime.claims.run_folder import claim_run
 
 LARGE_RATE_FOR_2B = 1e-4
 """The learning rate above which training all of gemma_2b gives a warning. Rates known to work are 5e-6 for all
@@ -64,7 +65,10 @@ def train(setup: TrainingSetup, env: ChunkEnv) -> Checkpoint:
         sequence_number=max(setup.first_number, learner.counters.next_sequence_number),
         episode=learner.counters.next_episode,
     )
-    with open_metrics(learner, config, form="train") as log, ReportWriter(config.run.folder) as report:
+    with (
+        open_metrics(learner, config, form="train", run_start=setup.given) as log,
+        ReportWriter(config.run.folder) as report,
+    ):
         report.request()  # A run that is stopped before its first update has a page too.
         clock, estimate = RunClock(config.run.folder, since=since), RunEstimate(config.ppo.total_timesteps)
         loop = _Loop(config, learner, actor, worker, log, clock, estimate)
@@ -143,7 +147,8 @@ def main(arguments: Sequence[str]) -> int:
         setup.start.require()  # A run that has nothing to resume makes no folder.
     if (code := end_if_done(setup.config, setup.start)) is not None:
         return code
-    with removed_after_failure(run.folder, run.checkpoint_folder, unless=lambda: has_trained(run)):
+    new = removed_after_failure(run.folder, run.checkpoint_folder, unless=lambda: has_trained(run))
+    with claim_run(run.folder), new:
         check_folder(run.folder, "run.run_dir")
         check_folder(run.checkpoint_root, "run.checkpoint_root")
         with held_journal(run, setup.start) as first_number, simulated(setup.config) as env, _told_how_to_go_on(run):

@@ -18,6 +18,7 @@ from chunk_ppo_ros.agent.env import check_simulated
 from chunk_ppo_ros.agent.run_start.starting_checkpoint import check_is_new
 from chunk_ppo_ros.config import KINEMATIC, MUJOCO, TrainConfig, flags
 from chunk_ppo_ros.config.commands.training import demo_defaults, demo_parser
+from chunk_ppo_ros.config.flags.run_start import RunStart
 from chunk_ppo_ros.core.errors import SettingError, UserError
 from chunk_ppo_ros.core.folders import check_folder, removed_after_failure
 from chunk_ppo_ros.core.progress import Counters
@@ -31,11 +32,12 @@ from chunk_ppo_ros.reporting.metrics_log import MetricsLog
 from chunk_ppo_ros.reporting.page.page import PAGE_NAME, VIDEOS
 from chunk_ppo_ros.reporting.progress import progress_bar
 from chunk_ppo_ros.reporting.report import write_report
+from chunk_ppo_ros.runtime.claims.run_folder import claim_run
 from chunk_ppo_ros.runtime.description import LOGS
 from chunk_ppo_ros.runtime.graph import describe, network_environment, wanted_domain
-from chunk_ppo_ros.runtime.graph_flags import graph_start
+from chunk_ppo_ros.runtime.graph_flags import with_graph_flags
 from chunk_ppo_ros.runtime.process_pool import worker_pool
-from chunk_ppo_ros.runtime.ros_domain import claim_domain, claim_run
+from chunk_ppo_ros.runtime.ros_domain import claim_domain
 from chunk_ppo_ros.runtime.supervisor import Supervisor
 from chunk_ppo_ros.sim.rendering import rendering_available
 
@@ -47,9 +49,17 @@ class GraphFailed(UserError):
 def demonstrate(config: TrainConfig, *, episodes: int, record: bool) -> int:
     """Runs imitation, training over ROS 2 and both evaluations, and returns the exit status.
 
+    The folder of the run is claimed before anything else, because a refusal after the imitation would cost minutes.
+
     Raises:
+        SettingError: when another process uses the folder of the run.
         GraphFailed: when a node failed; its log says why.
     """
+    with claim_run(config.run.folder):
+        return _demonstrate(config, episodes=episodes, record=record)
+
+
+def _demonstrate(config: TrainConfig, *, episodes: int, record: bool) -> int:
     started = time.monotonic()
     directory = config.run.checkpoint_folder
     print(f"== 1/3 imitation of scripted demonstrations on the {config.env.simulator} simulator", flush=True)
@@ -78,9 +88,10 @@ def train_over_ros(config: TrainConfig, *, record: bool) -> None:
     """
     wanted = wanted_domain(None, config)
     domain = claim_domain(wanted, run=config.run.exp_name, makes_time=config.env.is_lockstep)
-    with claim_run(config.run.folder), domain as domain_id:
+    with domain as domain_id:
         print(f"set ROS_DOMAIN_ID={domain_id} ROS_AUTOMATIC_DISCOVERY_RANGE=LOCALHOST to see the topics", flush=True)
-        environment = {**network_environment(discovery="localhost"), **graph_start({"record": record}).environment}
+        started = with_graph_flags(RunStart(), {"record": record})
+        environment = {**network_environment(discovery="localhost"), **started.environment}
         status = Supervisor(describe(config, record=record), domain_id=domain_id, environment=environment).run()
     if status > 128:  # A signal ended the graph.
         raise KeyboardInterrupt

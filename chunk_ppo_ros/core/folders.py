@@ -43,6 +43,24 @@ def check_file(file: Path, flag: str) -> None:
     check_folder(file.parent, flag)
 
 
+class NewFolders:
+    """Knows which of some folders and their parents were missing when it was made, and removes those that are empty.
+
+    Args:
+        folders: the folders that somebody is about to make.
+    """
+
+    def __init__(self, *folders: Path) -> None:
+        missing = {path for folder in folders for path in (folder, *folder.parents) if not path.exists()}
+        self._missing = sorted(missing, key=lambda path: -len(path.parts))
+
+    def remove_empty(self) -> None:
+        """Removes the folders that were missing and have nothing in them now."""
+        for folder in self._missing:
+            with contextlib.suppress(OSError):  # It is gone, or something is in it.
+                folder.rmdir()
+
+
 class NewContent:
     """Knows what is new in some folders since it was made, and removes it.
 
@@ -55,8 +73,7 @@ class NewContent:
 
     def __init__(self, *folders: Path) -> None:
         self._before = {folder: _children(folder) for folder in folders}
-        missing = {parent for folder in folders for parent in folder.parents if not parent.exists()}
-        self._missing = sorted(missing, key=lambda path: -len(path.parts))
+        self._parents = NewFolders(*(folder.parent for folder in folders))
 
     def remove(self) -> list[Path]:
         """Removes what is new.
@@ -66,9 +83,7 @@ class NewContent:
             not among them.
         """
         removed = [path for folder, kept in self._before.items() for path in _remove(folder, kept)]
-        for parent in self._missing:
-            with contextlib.suppress(OSError):  # It is gone, or something else is in it.
-                parent.rmdir()
+        self._parents.remove_empty()
         return removed
 
 

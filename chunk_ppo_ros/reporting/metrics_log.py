@@ -10,7 +10,7 @@ from pathlib import Path
 from typing import Any, Protocol
 
 from chunk_ppo_ros import config as config_lib
-from chunk_ppo_ros.config.flags.graph_start import GraphStart
+from chunk_ppo_ros.config.flags.run_start import RunStart
 from chunk_ppo_ros.core.distributions.histogram import Histogram
 from chunk_ppo_ros.core.metrics import Metrics
 from chunk_ppo_ros.core.progress import Counters
@@ -57,7 +57,7 @@ class MetricsLog:
         start: str = "",
         is_fallback: bool = False,
         form: str = "",
-        graph_start: GraphStart | None = None,
+        run_start: RunStart | None = None,
     ) -> MetricsLog:
         """Opens the metrics in `run_dir` and appends the configuration.
 
@@ -70,7 +70,8 @@ class MetricsLog:
             start: where the first weights came from, in words; empty where the caller does not know.
             is_fallback: whether fresh weights replaced a checkpoint that could not be loaded.
             form: the sub-command that starts such a run, "train" or "graph"; empty where the caller does not know.
-            graph_start: how the graph was started that the run is part of; None where there is no graph.
+            run_start: what the user gave at the start, beside the values of settings; None where the caller does not
+                know.
 
         Raises:
             OSError: when the folder cannot be written.
@@ -81,7 +82,7 @@ class MetricsLog:
         begun = {"start": start, "is_fallback": is_fallback, "form": form, "software": software()}
         begun["variables"] = needed_variables(config)
         begun["writer"] = file.mark()
-        begun["graph_start"] = dataclasses.asdict(graph_start or GraphStart())
+        begun["run_start"] = dataclasses.asdict(run_start or RunStart())
         file.append({"kind": "run", "run_id": run_id, "time": time.time(), "config": settings, **begun})
         sinks: list[Sink] = []
         if config.run.wandb and (wandb := wandb_sink.start(run_dir, run_id=run_id, config=settings)) is not None:

@@ -13,9 +13,10 @@ from chunk_ppo_ros.config import PRESETS, TrainConfig, flags
 from chunk_ppo_ros.config.parameter_file import load_config_file, write_parameter_file
 from chunk_ppo_ros.core.errors import SettingError
 from chunk_ppo_ros.core.folders import check_folder, removed_after_failure
+from chunk_ppo_ros.runtime.claims.run_folder import claim_run
 from chunk_ppo_ros.runtime.description import BEHIND_CONTROL, DEPLOYMENT_FILE, NODES, Graph, NodeDescription
-from chunk_ppo_ros.runtime.graph_flags import DISCOVERY, add_graph_flags, graph_start
-from chunk_ppo_ros.runtime.ros_domain import DDS_DOMAINS, claim_domain, claim_run
+from chunk_ppo_ros.runtime.graph_flags import DISCOVERY, add_graph_flags, given_to_graph
+from chunk_ppo_ros.runtime.ros_domain import DDS_DOMAINS, claim_domain
 from chunk_ppo_ros.runtime.supervisor import Supervisor
 
 
@@ -161,7 +162,7 @@ def run_graph(parser: argparse.ArgumentParser, given: argparse.Namespace, config
     """
     try:
         network = network_environment(discovery=given.discovery, static_peers=given.static_peers)
-        environment = {**network, **graph_start(vars(given), preset=given.config).environment}
+        environment = {**network, **given_to_graph(given).environment}
         wanted = wanted_domain(given.domain_id, config)
     except ValueError as error:
         parser.error(str(error))

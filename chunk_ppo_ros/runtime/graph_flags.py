@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 import argparse
+import dataclasses
 from collections.abc import Mapping
 from typing import Any
 
-from chunk_ppo_ros.config.flags.graph_start import GraphStart
+from chunk_ppo_ros.config.flags import given_at_start
+from chunk_ppo_ros.config.flags.run_start import RunStart
 from chunk_ppo_ros.config.parameter_file import values_of_file
 from chunk_ppo_ros.runtime.restarts.node_ends import ON_NODE_EXIT
 
@@ -51,14 +53,24 @@ def chosen_flags(values: Mapping[str, Any]) -> dict[str, Any]:
     return {name: values[name] for name, default in defaults.items() if values.get(name, default) != default}
 
 
-def graph_start(values: Mapping[str, Any], *, preset: str = "") -> GraphStart:
-    """Returns how a graph is started, for the page of its run.
+def with_graph_flags(start: RunStart, values: Mapping[str, Any]) -> RunStart:
+    """Returns a start with the flags that `add_graph_flags` adds and that are not their defaults.
 
     Args:
-        values: values of the flags that `add_graph_flags` adds, by their names.
-        preset: the preset that the parameter file among them was read over.
+        start: what else was given.
+        values: values of those flags, by their names.
     """
-    flags = chosen_flags(values)
-    if "params_file" not in flags:
-        return GraphStart(flags)
-    return GraphStart(flags, preset, values_of_file(flags["params_file"]))
+    return dataclasses.replace(start, flags={**start.flags, **chosen_flags(values)})
+
+
+def given_to_graph(given: argparse.Namespace) -> RunStart:
+    """Returns what is given at the start of a graph, for the page of its run.
+
+    Args:
+        given: the parsed flags, with those of the configuration and of `add_graph_flags`. The parameter file among them
+            can be read.
+    """
+    start = with_graph_flags(given_at_start(given), vars(given))
+    if not given.params_file:
+        return start
+    return dataclasses.replace(start, preset=given.config, file=values_of_file(given.params_file))

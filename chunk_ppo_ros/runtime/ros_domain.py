@@ -1,4 +1,4 @@
-"""Claims a ROS domain and the folder of a run, so that two graphs on a machine do not use the same by accident."""
+"""Claims a ROS domain, so that two graphs on a machine do not use the same one by accident."""
 
 from __future__ import annotations
 
@@ -6,7 +6,6 @@ import atexit
 import contextlib
 import dataclasses
 import fcntl
-import hashlib
 import os
 import pathlib
 import socket
@@ -91,28 +90,8 @@ def _only_time_of(domain: int, run: str) -> Iterator[None]:
         if not is_mine:
             raise SettingError(
                 f"the ROS domain {domain} must have one run that simulates in lockstep, because its time is on /clock, "
-                f"got the run {(_folder() / name).read_text(encoding='utf-8')} there; stop that run, or name another "
-                "domain by domain_id"
-            )
-        yield
-
-
-@contextlib.contextmanager
-def claim_run(folder: pathlib.Path) -> Iterator[None]:
-    """Lets one graph of this user on this machine alone use the folder of a run within the context.
-
-    Another one would replace the settings that the nodes of the first read when they are started anew, such as the
-    limits of its robot.
-
-    Raises:
-        SettingError: where another graph uses the folder.
-    """
-    place = str(folder.resolve())
-    with _marked(f"run_{hashlib.sha256(os.fsencode(place)).hexdigest()}", fcntl.LOCK_EX, place) as is_mine:
-        if not is_mine:
-            raise SettingError(
-                f"run.exp_name must be the name of a run whose graph is not running, got the one in {folder}, whose "
-                "graph runs on this machine; stop that graph, or take another name"
+                f"got the run {(folder_of_marks() / name).read_text(encoding='utf-8')} there; stop that run, or name "
+                "another domain by domain_id"
             )
         yield
 
@@ -120,7 +99,7 @@ def claim_run(folder: pathlib.Path) -> Iterator[None]:
 @contextlib.contextmanager
 def _marked(name: str, kind: int, run: str) -> Iterator[bool]:
     """Yields whether the file of this name is locked in this context. It is not where another graph has locked it."""
-    folder = _folder()
+    folder = folder_of_marks()
     folder.mkdir(exist_ok=True)
     with (folder / name).open("a", encoding="utf-8", errors="backslashreplace") as file:
         try:
@@ -137,7 +116,7 @@ def _marked(name: str, kind: int, run: str) -> Iterator[bool]:
 def claimed_domains() -> tuple[ClaimedDomain, ...]:
     """Returns the ROS domains that graphs of this user hold on this machine now."""
     found = []
-    for path in _folder().glob("[0-9]*"):
+    for path in folder_of_marks().glob("[0-9]*"):
         with path.open("r", encoding="utf-8") as file:
             try:
                 fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
@@ -184,7 +163,8 @@ def find_domain(wanted: int | None = None) -> int:
     return claimed[0].number if claimed else 0
 
 
-def _folder() -> pathlib.Path:
+def folder_of_marks() -> pathlib.Path:
+    """Returns the folder of the files that say what this user's graphs hold on this machine."""
     return pathlib.Path(tempfile.gettempdir()) / f"chunk_ppo_ros_domains_{os.getuid()}"
 
 
@@ -206,16 +186,6 @@ def hold_domain(wanted: int | None = None, *, run: str = "", makes_time: bool = 
     """
     atexit.register(_HELD.close)
     return _HELD.enter_context(claim_domain(wanted, run=run, makes_time=makes_time))
-
-
-def hold_run(folder: pathlib.Path) -> None:
-    """Claims the folder of a run until this process ends.
-
-    Raises:
-        SettingError: where another graph uses the folder.
-    """
-    atexit.register(_HELD.close)
-    _HELD.enter_context(claim_run(folder))
 
 
 def _ports_are_free(domain: int) -> bool:

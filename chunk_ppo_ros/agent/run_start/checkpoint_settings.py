@@ -22,6 +22,7 @@ from chunk_ppo_ros.agent.run_start.starting_checkpoint import (
     open_start,
 )
 from chunk_ppo_ros.config import PRESETS, RunConfig, TrainConfig, flags
+from chunk_ppo_ros.config.flags.run_start import RunStart
 from chunk_ppo_ros.core.errors import SettingError
 from chunk_ppo_ros.model.checkpoints.checkpoint import Checkpoint
 from chunk_ppo_ros.model.checkpoints.run_settings import OF_THE_TASK, PROMPTS, RunSettings
@@ -60,11 +61,13 @@ class TrainingSetup:
     Attributes:
         config: the configuration of the run.
         start: the checkpoint that the run goes on from or begins with, from which `config` has its settings.
+        given: which settings the command line gave.
         first_number: the lowest sequence number that is free, where a graph has used some.
     """
 
     config: TrainConfig
     start: StartingCheckpoint
+    given: RunStart = dataclasses.field(default_factory=RunStart)
     first_number: int = 0
 
 
@@ -146,19 +149,20 @@ def setup_for_training(parser: argparse.ArgumentParser, parsed: argparse.Namespa
     A checkpoint that cannot be opened gives no settings. The learner then fails or takes fresh weights, and says why.
     """
     flags.print_unused(parsed)
+    given = flags.given_at_start(parsed)
     start = open_start(_run_section(parser, parsed))
     if not isinstance(start, OpenedCheckpoint):
         print(flags.preset_line(parsed))
         config = flags.config_or_exit(parser, parsed)
         print(f"{describe(config)}; the settings are those of preset {parsed.config} and the flags", flush=True)
-        return TrainingSetup(config, start)
+        return TrainingSetup(config, start, given)
     config = _config(parser, parsed, start.checkpoint, names=TRAINED)
     print(f"{describe(config)}; {source_of(start.checkpoint, parsed.config)}")
     others = "all other settings, such as those of ppo and reward,"
     print(f"{others} are those of preset {parsed.config} (--config)", flush=True)
     print_assumptions(start.checkpoint, config)
     print_history(start.checkpoint)
-    return TrainingSetup(config, start)
+    return TrainingSetup(config, start, given)
 
 
 def setup_for_imitation(parser: argparse.ArgumentParser, parsed: argparse.Namespace) -> TrainingSetup:

@@ -5,9 +5,9 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 from chunk_ppo_ros.agent.run_start.finished_run import end_if_done
-from chunk_ppo_ros.agent.run_start.graph_settings import given_settings, with_checkpoint
+from chunk_ppo_ros.agent.run_start.graph_settings import with_checkpoint
 from chunk_ppo_ros.agent.run_start.starting_checkpoint import has_trained, open_start, way_to_go_on
-from chunk_ppo_ros.config import RunConfig
+from chunk_ppo_ros.config import RunConfig, flags
 from chunk_ppo_ros.config.parameter_file import values_of_file
 from chunk_ppo_ros.core.errors import CONFIGURATION_ERROR, RUNTIME_ERROR
 from chunk_ppo_ros.core.folders import NewContent
@@ -27,7 +27,9 @@ def main(arguments: Sequence[str]) -> int:
     if (code := end_if_done(config, open_start(config.run))) is not None:
         return code
     file = values_of_file(given.params_file) if given.params_file else {}
-    config = with_checkpoint(config, given=(*file, *given_settings(given)), file=given.params_file if file else "")
+    config = with_checkpoint(
+        config, given=(*file, *flags.given_settings(given)), file=given.params_file if file else ""
+    )
     checkpoints = NewContent(config.run.checkpoint_folder)
     status = run_graph(parser, given, config)
     if status in (RUNTIME_ERROR, CONFIGURATION_ERROR) and not _has_results(config.run):

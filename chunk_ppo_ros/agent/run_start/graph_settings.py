@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import argparse
 import contextlib
 from collections.abc import Collection
 
@@ -14,7 +13,6 @@ from chunk_ppo_ros.agent.run_start.setting_lines import describe, print_assumpti
 from chunk_ppo_ros.agent.run_start.starting_checkpoint import NoCheckpoint, OpenedCheckpoint, check_is_new, open_start
 from chunk_ppo_ros.agent.run_start.whole_checkpoints import way_back
 from chunk_ppo_ros.config import SIMULATORS, TrainConfig
-from chunk_ppo_ros.config.parameter_file import known_names
 from chunk_ppo_ros.core.errors import CheckpointError, ContradictedCheckpoint, MissingCheckpoint
 from chunk_ppo_ros.model.checkpoints.checkpoint import Checkpoint
 from chunk_ppo_ros.model.checkpoints.run_settings import PROMPTS, RunSettings
@@ -25,12 +23,6 @@ OF_THE_GRAPH = (
 )
 """The sections and settings that a graph takes from a checkpoint. Those of cameras, clocks and drivers are never taken,
 because they belong to the robot or to the simulator that is there."""
-
-
-def given_settings(parsed: argparse.Namespace) -> tuple[str, ...]:
-    """Returns the dotted names of the settings that parsed flags give. The size of a model stands for its section."""
-    chosen = (name for name in known_names() if getattr(parsed, name.split(".", 1)[1]) is not None)
-    return (*chosen, *(("model",) if parsed.model is not None else ()))
 
 
 def with_checkpoint(config: TrainConfig, *, given: Collection[str], file: str = "") -> TrainConfig:

@@ -6,6 +6,8 @@ from chunk_ppo_ros.config.flags.settings import (
     add_config_flags,
     config_from_flags,
     config_or_exit,
+    given_at_start,
+    given_settings,
     preset_line,
     print_unused,
 )
@@ -17,6 +19,8 @@ __all__ = [
     "command_line",
     "config_from_flags",
     "config_or_exit",
+    "given_at_start",
+    "given_settings",
     "preset_line",
     "print_unused",
 ]

@@ -9,7 +9,7 @@ from __future__ import annotations
 import argparse
 import dataclasses
 import typing
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from types import MappingProxyType
 from typing import Any
 
@@ -18,6 +18,7 @@ from chunk_ppo_ros.config import MODELS, PRESETS, TrainConfig
 from chunk_ppo_ros.config.flags.help_page import Defaults
 from chunk_ppo_ros.config.flags.numbers import number, whole_number
 from chunk_ppo_ros.config.flags.parser import FlagParser
+from chunk_ppo_ros.config.flags.run_start import RunStart
 from chunk_ppo_ros.config.presets import ABOUT
 from chunk_ppo_ros.config.schema import range_fault
 
@@ -91,13 +92,23 @@ def print_unused(parsed: argparse.Namespace) -> None:
     """
     unused = [
         f"--{field.name}"
-        for section in dataclasses.fields(TrainConfig)
-        for field in dataclasses.fields(typing.get_type_hints(TrainConfig)[section.name])
+        for _, field in _settings()
         if field.metadata["graph_only"] and getattr(parsed, field.name) is not None
     ]
     if unused:
         verb = "has" if len(unused) == 1 else "have"
         print(f"{', '.join(unused)} {verb} no effect here, but only on the graph of nodes")
+
+
+def given_settings(parsed: argparse.Namespace) -> tuple[str, ...]:
+    """Returns the dotted names of the settings that parsed flags give. The size of a model stands for its section."""
+    chosen = (f"{section}.{field.name}" for section, field in _settings() if getattr(parsed, field.name) is not None)
+    return (*chosen, *(("model",) if parsed.model is not None else ()))
+
+
+def given_at_start(parsed: argparse.Namespace) -> RunStart:
+    """Returns which flags of the configuration were given at the start of a run, for the page of the run."""
+    return RunStart({} if parsed.model is None else {"model": parsed.model}, given=given_settings(parsed))
 
 
 def config_from_flags(
@@ -141,6 +152,13 @@ def config_or_exit(
         return config_from_flags(parsed, base=base)
     except ValueError as error:
         parser.error(str(error))
+
+
+def _settings() -> Iterator[tuple[str, dataclasses.Field[Any]]]:
+    """Yields the section and the field of each setting."""
+    for section in dataclasses.fields(TrainConfig):
+        for field in dataclasses.fields(typing.get_type_hints(TrainConfig)[section.name]):
+            yield section.name, field
 
 
 def _add_flag(group: Any, section_name: str, section: type, field: dataclasses.Field[Any]) -> None:

@@ -9,6 +9,7 @@ from launch import LaunchContext, LaunchDescription, LaunchDescriptionEntity
 from launch.actions import DeclareLaunchArgument, LogInfo, OpaqueFunction, SetEnvironmentVariable
 
 from chunk_ppo_ros.config import TrainConfig
+from chunk_ppo_ros.config.flags.run_start import RunStart
 from chunk_ppo_ros.nodes.launching.arguments import (
     GRAPH_ARGUMENTS,
     SETTINGS,
@@ -19,19 +20,21 @@ from chunk_ppo_ros.nodes.launching.arguments import (
 )
 from chunk_ppo_ros.nodes.launching.node_actions import NodeActions
 from chunk_ppo_ros.runtime import graph as graph_lib
-from chunk_ppo_ros.runtime.graph_flags import graph_start
-from chunk_ppo_ros.runtime.ros_domain import hold_domain, hold_run
+from chunk_ppo_ros.runtime.claims.run_folder import hold_run
+from chunk_ppo_ros.runtime.graph_flags import with_graph_flags
+from chunk_ppo_ros.runtime.ros_domain import hold_domain
+
+Configure = Callable[[Given], tuple[TrainConfig, RunStart]]
+"""A function that returns the configuration of a run, and what was given for it beside the arguments of the graph."""
 
 
-def describe_launch(
-    file: str, arguments: Sequence[Argument], configure: Callable[[Given], TrainConfig]
-) -> LaunchDescription:
+def describe_launch(file: str, arguments: Sequence[Argument], configure: Configure) -> LaunchDescription:
     """Returns the description of a launch file. The arguments are checked when the graph is started.
 
     Args:
         file: the name of the launch file.
         arguments: the arguments of the launch file beside `SETTINGS` and `GRAPH_ARGUMENTS`.
-        configure: returns the configuration of the run.
+        configure: makes the configuration of the run.
     """
     everything = (*arguments, *SETTINGS, *GRAPH_ARGUMENTS)
     declared = [
@@ -50,13 +53,13 @@ def describe_launch(
     return LaunchDescription([*declared, OpaqueFunction(function=start)])
 
 
-def start_graph(given: Given, configure: Callable[[Given], TrainConfig]) -> list[LaunchDescriptionEntity]:
+def start_graph(given: Given, configure: Configure) -> list[LaunchDescriptionEntity]:
     """Returns the actions that start the graph.
 
     Raises:
         SettingError, CheckpointError: when an argument is wrong.
     """
-    config = configure(given)
+    config, start = configure(given)
     hold_run(config.run.folder)
     graph = graph_lib.describe(
         config, record=given.is_true("record"), namespace=given("namespace"), log_level=given("log_level")
@@ -68,10 +71,10 @@ def start_graph(given: Given, configure: Callable[[Given], TrainConfig]) -> list
         domain_id=hold_domain(domain, run=config.run.exp_name, makes_time=config.env.is_lockstep),
     )
     texts = {one.name: text for one in GRAPH_ARGUMENTS if (text := given(one.name))}
-    started = graph_start({**texts, "record": given.is_true("record")})
+    start = with_graph_flags(start, {**texts, "record": given.is_true("record")})
     actions = NodeActions(graph, on_node_exit=given("on_node_exit"))
     return [
-        *(SetEnvironmentVariable(name, value) for name, value in {**network, **started.environment}.items()),
+        *(SetEnvironmentVariable(name, value) for name, value in {**network, **start.environment}.items()),
         LogInfo(msg=f"ROS_DOMAIN_ID={network['ROS_DOMAIN_ID']}, parameters in {graph.parameter_file}"),
         *(actions.start(node) for node in graph.nodes),
     ]

@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 import dataclasses
+import os
 
 from chunk_ppo_ros.agent.learner import Learner
 from chunk_ppo_ros.agent.run_start.run_log import open_metrics
 from chunk_ppo_ros.config import TrainConfig
+from chunk_ppo_ros.config.flags.run_start import RunStart
 from chunk_ppo_ros.core.folders import removed_after_failure
 from chunk_ppo_ros.data.earlier_journal import EARLIER, take_over
 from chunk_ppo_ros.data.rollout_journal import NAME, RolloutJournal
@@ -67,7 +69,8 @@ class RunLoader:
                 journal.begin_run(learner.run_id, learner.consumed)
                 if config.run.resume:
                     take_over(config.run.folder / EARLIER, journal)
-                metrics = open_metrics(learner, config, form="graph")
+                given = RunStart.of_environment(os.environ)
+                metrics = open_metrics(learner, config, form="graph", run_start=given)
         except BaseException:  # After Ctrl-C too the journal must be free for the next try.
             journal.close()
             raise

@@ -48,7 +48,8 @@ def state(run: RunData, *, now: float) -> str:
 
 def resumed(run: RunData) -> str:
     """Returns a sentence that says how often the run was resumed and where; empty where it was not."""
-    count, shown = len(run.resumed_at), run.resumed_at[-_MAX_STARTS:]
+    versions = run.starts.resumed_at
+    count, shown = len(versions), versions[-_MAX_STARTS:]
     if not count:
         return ""
     at = ", ".join(map(str, shown))

@@ -8,7 +8,7 @@ import typing
 from pathlib import Path
 
 from chunk_ppo_ros import config as config_lib
-from chunk_ppo_ros.config.flags.graph_start import GraphStart
+from chunk_ppo_ros.config.flags.run_start import RunStart
 from chunk_ppo_ros.config.parameter_file import flatten
 from chunk_ppo_ros.reporting.metrics_file import FILE_NAME
 from chunk_ppo_ros.reporting.page.changed_settings import changes_from_preset, command_line, present
@@ -97,13 +97,15 @@ def run_command(run: RunData, *, resume: bool) -> str:
     form = run.start.get("form")
     if form not in ("train", "graph"):
         return ""
-    variables = run.start.get("variables", {})  # Earlier versions did not record them.
-    return command_line(form, run.config, resume=resume, variables=variables, start=_graph_start(run))
-
-
-def _graph_start(run: RunData) -> GraphStart:
-    """Returns how the graph of the run was started; nothing where an earlier version did not record it."""
-    return GraphStart(**run.start.get("graph_start", {}))
+    start = RunStart.of_record(run.start)
+    return command_line(
+        form,
+        run.config if resume else run.starts.settings_to_begin_with,
+        resume=resume,
+        variables=run.start.get("variables", {}),  # Earlier versions did not record them.
+        start=start,
+        given=start.given if resume else run.starts.given,
+    )
 
 
 def going_on(run: RunData) -> str:
@@ -118,9 +120,11 @@ def _commands(run: RunData) -> Html:
     if not go_on:
         return tag("p", "The record of this run does not say by which command it was started.", class_="soft")
     where = "Both commands are meant for the folder in which the run was started."
-    if "--params_file=" in go_on:
-        file = _graph_start(run).flags["params_file"]
+    file = RunStart.of_record(run.start).flags.get("params_file")
+    if file is not None and "--params_file=" in go_on:
         where += f" They read {file} again, so that changes of that file count, but for those of robot and simulator."
+    if changed := run.starts.changed:
+        where += f" They have the settings of its newest start, which differ from the first in {', '.join(changed)}."
     return joined(
         [
             tag("h3", "Commands"),

@@ -16,6 +16,7 @@ from chunk_ppo_ros.core.files.writer_mark import is_marked
 from chunk_ppo_ros.reporting.curves.episodes import PROMPT, Episodes
 from chunk_ppo_ros.reporting.curves.updates import Updates
 from chunk_ppo_ros.reporting.metrics_file import NewestRun, Record
+from chunk_ppo_ros.reporting.page.starts import Starts
 from chunk_ppo_ros.reporting.run_metrics import WALL
 
 MAX_EVALUATIONS = 200
@@ -50,9 +51,7 @@ class RunData:
 
     Attributes:
         folder: folder of the run.
-        begun: time of its first start, s since 1970.
-        start: the record of its newest start.
-        resumed_at: the policy version at each start after the first.
+        starts: its first start, and those that went on with it.
         newest: time of its newest record, s since 1970.
         timed: its newest record that has the wall time of the run, or None where none has.
         updates: its updates, each version once.
@@ -63,9 +62,7 @@ class RunData:
     """
 
     folder: Path
-    begun: float
-    start: Record
-    resumed_at: Sequence[int]
+    starts: Starts
     newest: float
     timed: Record | None
     updates: Updates
@@ -86,30 +83,39 @@ class RunData:
         folder = Path(folder)
         found = NewestRun.find(folder)
         survey = _Survey.of(found)
-        if survey.start is None:
+        if survey.starts is None:
             raise _no_start(found.path)
-        _check_settings(survey.start["config"], found.path)
+        for start in (survey.starts.first, survey.starts.newest):
+            _check_settings(start["config"], found.path)
         updates, episodes = Updates(survey.count("update")), Episodes(survey.count("episode"), survey.prompts)
         for record in survey.kept(found):
             (updates if record["kind"] == "update" else episodes).add(record)
         return cls(
             folder=folder,
-            begun=survey.begun,
-            start=survey.start,
-            resumed_at=tuple(survey.resumed_at),
+            starts=survey.starts,
             newest=survey.newest,
             timed=survey.timed,
             updates=updates,
             episodes=episodes,
             evaluations=(*survey.first_evaluations, *survey.newest_evaluations),
             num_evaluations=survey.num_evaluations,
-            is_running=is_marked(found.path, survey.start.get("writer")),
+            is_running=is_marked(found.path, survey.starts.newest.get("writer")),
         )
 
     @property
     def name(self) -> str:
         """The name of the run's folder."""
         return self.folder.resolve().name
+
+    @property
+    def begun(self) -> float:
+        """The time of its first start, s since 1970."""
+        return float(self.starts.first["time"])
+
+    @property
+    def start(self) -> Record:
+        """The record of its newest start."""
+        return self.starts.newest
 
     @property
     def run_id(self) -> str:
@@ -159,10 +165,9 @@ class _Survey:
     """The first reading of a file: what stands in few records, and which of the many records count."""
 
     def __init__(self) -> None:
-        self.begun = self.newest = 0.0
-        self.start: Record | None = None
+        self.newest = 0.0
+        self.starts: Starts | None = None
         self.timed: Record | None = None
-        self.resumed_at: list[int] = []
         self.first_evaluations: list[Record] = []
         self.newest_evaluations: deque[Record] = deque(maxlen=MAX_EVALUATIONS - 1)
         self.num_evaluations = 0
@@ -176,7 +181,7 @@ class _Survey:
     def of(cls, found: NewestRun) -> _Survey:
         survey = cls()
         for record in found.records():
-            if survey.start is None and record["kind"] != "run":
+            if survey.starts is None and record["kind"] != "run":
                 raise _no_start(found.path)
             _check(record, found.path)
             survey._take(record)
@@ -222,11 +227,10 @@ class _Survey:
                 (self.newest_evaluations if self.first_evaluations else self.first_evaluations).append(record)
 
     def _take_start(self, record: Record) -> None:
-        if self.start is None:
-            self.begun = record["time"]
+        if self.starts is None:
+            self.starts = Starts.begun_by(record)
         else:
-            self.resumed_at.append(self._version)
-        self.start = record
+            self.starts.go_on(record, version=self._version)
 
 
 def _last_of_each(keys: np.ndarray) -> np.ndarray:

@@ -1,0 +1,1 @@
+"""Claims on what two runs must not share."""
