@@ -54,7 +54,7 @@ def type_checks() -> BeartypeConf:
     A tree of arrays is checked here. jaxtyping's own check of such a tree takes a millisecond for each of its arrays,
     which was a third of the time of the tests that train.
     """
-    from chunk_ppo_ros.core_jax.arrays import Params, Tree  # The hook has to be there before the first module of a room.
+    from chunk_ppo_ros.core_jax.arrays import Params, Tree  # the hook is there before the first module of a room
 
     arrays = Annotated[object, Is[holds_only_arrays]]
     return BeartypeConf(is_pep484_tower=True, hint_overrides=FrozenDict({Params: arrays, Tree: arrays}))
