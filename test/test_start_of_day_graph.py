@@ -12,6 +12,8 @@ from pathlib import Path
 import numpy as np
 import pytest
 import rclpy
+from rcl_interfaces.msg import Log
+from rclpy.qos import qos_profile_rosout_default
 
 from chunk_ppo_ros.nodes.robot.robot_node import RobotNode
 from chunk_ppo_ros.robot import aloha
@@ -33,6 +35,13 @@ PARAMETERS = {
 }
 
 
+def until_prepared(graph: Spinner, listener: FakeCameras) -> None:
+    """Waits until robot_node logs that the drivers are prepared. It refuses every motion before that."""
+    logged: list[str] = []
+    listener.create_subscription(Log, "/rosout", lambda line: logged.append(line.msg), qos_profile_rosout_default)
+    graph.until(lambda: any("the arms are prepared" in text for text in logged))
+
+
 def test_it_moves_each_joint_and_finds_swapped_wrist_cameras(
     tmp_path: Path, interbotix_messages: Path, repository: Path
 ) -> None:
@@ -50,6 +59,7 @@ def test_it_moves_each_joint_and_finds_swapped_wrist_cameras(
         )
         graph = Spinner(RobotNode(), cameras)
         stack.callback(graph.close)
+        until_prepared(graph, cameras)
         flags = ["--yes", "--speed", str(SPEED), "--settling", "0.1", "--run_dir", str(tmp_path), "--exp_name", "x"]
         process = subprocess.Popen(
             [sys.executable, "-m", "chunk_ppo_ros", "start-of-day", *flags],
