@@ -9,6 +9,7 @@ from __future__ import annotations
 import importlib.util
 import json
 import pathlib
+import shlex
 import site
 import subprocess
 import sys
@@ -16,13 +17,19 @@ import sys
 from ament_index_python.packages import get_package_prefix
 
 ASK = "import json, sys; print(json.dumps([list(sys.version_info[:2]), sys.path]))"
+SHELL_STARTS = "'''exec' "
+"""How the second line of an executable begins where a shell starts Python. pip writes it where the path of Python has a
+space or is long, because the first line of a program can name no such path."""
 
 
 def interpreter_of_nodes() -> str:
     """Returns the path of the Python that the executables of the nodes run on."""
     prefix = pathlib.Path(get_package_prefix("chunk_ppo_ros"))
     executable = prefix / "lib" / "chunk_ppo_ros" / "trainer_node"
-    return executable.read_text(encoding="utf-8").splitlines()[0].removeprefix("#!").split()[0]
+    first, second, *_ = executable.read_text(encoding="utf-8").splitlines()
+    if second.startswith(SHELL_STARTS):
+        return shlex.split(second.removeprefix(SHELL_STARTS))[0]
+    return first.removeprefix("#!").split()[0]
 
 
 def add_packages_of_nodes() -> None:

@@ -110,11 +110,18 @@ print(importlib.util.find_spec("jax").origin)
 """
 
 
-def find_packages(prefix: Path, interpreter: str) -> subprocess.CompletedProcess[str]:
+PLAIN_START = "#!{}\n"
+SHELL_START = """#!/bin/sh
+'''exec' "{}" "$0" "$@"
+' '''
+"""
+
+
+def find_packages(prefix: Path, interpreter: str, *, start: str = PLAIN_START) -> subprocess.CompletedProcess[str]:
     """Runs what a launch file runs first, in a Python without packages, as `ros2` does; the nodes run on another."""
     executable = prefix / "lib" / "chunk_ppo_ros" / "trainer_node"
     executable.parent.mkdir(parents=True)
-    executable.write_text(f"#!{interpreter}\nprint('a node')\n")
+    executable.write_text(f"{start.format(interpreter)}print('a node')\n")
     index = prefix / "ros" / "ament_index_python"
     index.mkdir(parents=True)
     (index / "__init__.py").touch()
@@ -130,6 +137,15 @@ def test_a_launch_file_imports_what_the_nodes_import_although_ros2_runs_on_anoth
     import jax
 
     assert found.stdout.strip() == jax.__file__
+
+
+def test_a_launch_file_finds_the_python_of_the_nodes_in_a_folder_with_a_space(tmp_path: Path) -> None:
+    python = tmp_path / "my robot" / "python"
+    python.parent.mkdir()
+    python.write_text(f'#!/bin/sh\nexec "{sys.executable}" "$@"\n')
+    python.chmod(0o755)
+    found = find_packages(tmp_path, str(python), start=SHELL_START)
+    assert found.returncode == 0, found.stderr
 
 
 def test_a_launch_file_says_that_nodes_of_the_systems_colcon_have_no_jax(tmp_path: Path) -> None:

@@ -198,3 +198,16 @@ def test_an_activated_environment_counts_as_what_it_was_made_by(tmp_path: Path) 
         [tmp_path / "toy" / "bin" / "python", "-c", program], check=True, capture_output=True, text=True
     )
     assert Origin.from_key(answer.stdout.strip()) == Origin.of_this_run(Path("/place"), None)
+
+
+def test_the_python_that_is_named_may_be_in_a_folder_with_a_space(tmp_path: Path) -> None:
+    python = tmp_path / "my robot" / "python3"
+    python.parent.mkdir()
+    python.symlink_to(sys.executable)
+    (tmp_path / "tools").mkdir()
+    script = tmp_path / "tools" / "setup.sh"
+    script.write_text((TOOLS / "setup.sh").read_text())
+    (tmp_path / "tools" / "setup_environment.py").write_text("import sys\nprint(sys.executable)\n")
+    environ = {"PATH": os.environ["PATH"], "PYTHON": str(python)}
+    ran = subprocess.run(["bash", script], env=environ, capture_output=True, text=True)
+    assert (ran.returncode, ran.stdout.strip()) == (0, str(python)), ran.stderr

@@ -12,7 +12,11 @@ if [ -n "$sourced" ]; then
   rule="Python >= 3.11 that imports rclpy of the sourced ROS 2 $sourced (Jazzy, Kilted)"
 fi
 
-for python in ${PYTHON:-python3 /usr/bin/python3 python3.12 python3.13 python3.11 python3.14}; do
+candidates=(python3 /usr/bin/python3 python3.12 python3.13 python3.11 python3.14)
+if [ -n "${PYTHON:-}" ]; then
+  candidates=("$PYTHON")
+fi
+for python in "${candidates[@]}"; do
   if "$python" -c "$check" >/dev/null 2>&1; then
     exec "$python" tools/setup_environment.py
   fi
