@@ -41,7 +41,7 @@ def test_what_was_made_again_after_a_crash_counts_as_it_was_made_last(tmp_path: 
     run = RunData.read(write(tmp_path, [*first, *again]))
     assert run.updates.curves.line("a")[1].tolist() == [1.0, 20.0, 30.0]
     assert run.episodes.curves.line("episode/total_reward")[1].tolist() == [1.0, 1.0, 9.0]
-    assert (run.resumed_at, run.num_steps) == ((2,), 384)
+    assert (run.starts.resumed_at, run.num_steps) == ([2], 384)
 
 
 def test_the_episodes_of_a_prompt_count_once(tmp_path: Path) -> None:
