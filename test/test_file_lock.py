@@ -82,6 +82,22 @@ def test_a_file_of_another_user_can_be_held(tmp_path: Path) -> None:
     held.release()
 
 
+def test_a_file_that_only_its_holder_can_read_is_held(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """On SMB, each reading of a held file by anybody else fails (flock(2), "CIFS details")."""
+    path = tmp_path / "LOCK"
+    first = FileLock(path)
+    before = len(list(Path("/proc/self/fd").iterdir()))
+
+    def refuse(*_: Any) -> bytes:
+        raise PermissionError(errno.EACCES, "Permission denied")
+
+    monkeypatch.setattr(os, "pread", refuse)
+    with pytest.raises(FileHeld, match="^another process$"):
+        FileLock(path)
+    assert len(list(Path("/proc/self/fd").iterdir())) == before, "the file is still open"
+    first.remove()
+
+
 @pytest.mark.parametrize("number", [errno.ENOLCK, errno.EOPNOTSUPP, errno.EBADF])
 def test_a_file_system_without_locks_is_an_error(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, number: int) -> None:
     def refuse(*_: Any) -> None:

@@ -70,10 +70,18 @@ def _hold(path: Path, access: int) -> int:
     try:
         fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
     except BlockingIOError as error:
-        holder = os.pread(descriptor, 200, 0).decode(errors="replace").strip() or "another process"
+        holder = _holder(descriptor)
         os.close(descriptor)
         raise FileHeld(holder) from error
     except OSError:
         os.close(descriptor)
         raise
     return descriptor
+
+
+def _holder(descriptor: int) -> str:
+    """Returns who holds an open file, as far as the file tells it. It is held, whether it can be read or not."""
+    text = b""
+    with contextlib.suppress(OSError):  # On SMB, nobody but the holder can read a file that is held (flock(2)).
+        text = os.pread(descriptor, 200, 0)
+    return text.decode(errors="replace").strip() or "another process"
