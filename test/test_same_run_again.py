@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import dataclasses
 import shlex
+import shutil
 from pathlib import Path
 from typing import Any
 
@@ -165,6 +166,7 @@ def test_a_size_of_the_model_is_given_by_its_name_or_where_that_is_gone_by_its_s
 def test_a_run_that_was_gone_on_with_begins_again_where_it_began(tmp_path: Path, checkpoint: str) -> None:
     usual = ["--temperature", str(USUAL.model.temperature), "--prompt", ""]
     begun = [*places(tmp_path), "--pretrained_checkpoint_path", checkpoint, "--asset_id", "mine", *usual]
+    begun += ["--tokenizer_dir", str(tmp_path / "tokenizers"), "--on_load_failure", "fail"]
     first = page_of_training(begun).config
     config = trained(begun).config
     save_own(config.run.checkpoint_folder, config=config)  # as the learner does at once
@@ -179,20 +181,27 @@ def test_a_run_that_was_gone_on_with_begins_again_where_it_began(tmp_path: Path,
     )
 
 
-def test_what_a_file_of_the_first_start_gave_is_given_where_the_newest_had_none(
-    tmp_path: Path, checkpoint: str, start: Start
+@pytest.mark.parametrize("is_edited", [False, True], ids=["no file", "the file without it"])
+def test_what_a_file_of_the_first_start_gave_is_given_where_the_newest_had_it_from_none(
+    tmp_path: Path, checkpoint: str, start: Start, is_edited: bool
 ) -> None:
     file = tmp_path / "mine.yaml"
-    sections = {"model": {"temperature": USUAL.model.temperature}}
-    file.write_text(yaml.safe_dump({"/**": {"ros__parameters": sections}}))
+
+    def write(**sections: Any) -> None:
+        file.write_text(yaml.safe_dump({"/**": {"ros__parameters": sections}}))
+
+    write(model={"temperature": USUAL.model.temperature})
     begun = [*places(tmp_path), "--pretrained_checkpoint_path", checkpoint]
     first = start([*begun, "--params_file", str(file)])
     page_of(first)
     save_own(first.config.run.checkpoint_folder, config=first.config)
-    run = page_of(start([*places(tmp_path), "--resume"]))
+    write(ppo={"gamma": 0.5})
+    run = page_of(start([*places(tmp_path), "--resume", *(["--params_file", str(file)] if is_edited else [])]))
     words = words_of(run, "graph")
-    assert f"--temperature={USUAL.model.temperature}" in words and not any("params_file" in word for word in words)
-    assert "--resume" not in words
+    assert f"--temperature={USUAL.model.temperature}" in words and "--resume" not in words
+    assert (f"--params_file={file}" in words) is is_edited
+    shutil.rmtree(first.config.run.checkpoint_folder)  # The page says to take a name that is free.
+    assert start(words).config.model.temperature == USUAL.model.temperature
 
 
 def test_an_earlier_run_keeps_its_command(tmp_path: Path, checkpoint: str) -> None:

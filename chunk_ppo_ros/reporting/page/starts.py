@@ -23,8 +23,8 @@ class Starts:
         first: the record of the first start.
         newest: the record of the newest start.
         resumed_at: the policy version at each start after the first.
-        given: the names of the settings that the user gave at any start, as in `RunStart.given`. They have those of a
-            parameter file that the newest start did not read.
+        given: the names of the settings that the user gave at any start, as in `RunStart.given`. They have those that
+            a parameter file gave at an earlier start, and no longer gave at a later one.
     """
 
     first: Record
@@ -45,8 +45,8 @@ class Starts:
             version: the policy version that the run had reached.
         """
         before, now = RunStart.of_record(self.newest), RunStart.of_record(record)
-        is_left = before.flags.get("params_file") != now.flags.get("params_file")
-        self.given = tuple(dict.fromkeys((*self.given, *(before.file if is_left else ()), *now.given)))
+        no_longer = (name for name in before.file if name not in now.file)
+        self.given = tuple(dict.fromkeys((*self.given, *no_longer, *now.given)))
         self.newest = record
         self.resumed_at.append(version)
 
