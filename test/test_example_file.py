@@ -22,6 +22,13 @@ def test_the_path_is_short_in_a_checkout_and_whole_elsewhere(tmp_path: Path, mon
     assert example_file() == str(ROOT / EXAMPLE)
 
 
+def test_a_file_of_the_user_is_not_taken_for_the_example(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.chdir(tmp_path)
+    Path("config").mkdir()
+    Path(EXAMPLE).touch()
+    assert example_file() == str(ROOT / EXAMPLE)
+
+
 @pytest.mark.parametrize("libraries", ["lib/python3.12/site-packages", "local/lib/python3.12/dist-packages"])
 def test_an_installed_package_names_the_file_of_its_prefix(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, libraries: str

@@ -13,13 +13,14 @@ def example_file() -> str:
     """Returns the path of the file, relative where it is so found from the present folder.
 
     A checkout has it beside the package. An installed package has it in the folder share of the same prefix, which
-    `setup.py` names. It is as texts name it where neither is there.
+    `setup.py` names. It is as texts name it where neither is there. A file of this name in another folder is the
+    user's own, and may have none of the limits for which a text names the example.
     """
-    if Path(EXAMPLE).is_file():
-        return EXAMPLE
     installed = (folder / "share" / PACKAGE.name / EXAMPLE for folder in PACKAGE.parents)
-    found = (path for path in (PACKAGE.parent / EXAMPLE, *installed) if path.is_file())
-    return str(next(found, EXAMPLE))
+    found = next((path for path in (PACKAGE.parent / EXAMPLE, *installed) if path.is_file()), None)
+    if found is None or (Path(EXAMPLE).is_file() and found.samefile(EXAMPLE)):
+        return EXAMPLE
+    return str(found)
 
 
 def with_example_file(text: str) -> str:
