@@ -17,7 +17,7 @@ from pathlib import Path
 from typing import IO
 
 Place = Mapping[str, object]
-"""What identifies a marked file, its device and its inode, and the machine of its writer: that, and its boot."""
+"""What identifies a marked file and its writer: the numbers of the file, and the writer's machine and its boot."""
 
 _FAR = 2**62
 """The place of the locked byte. It is far behind the end of any file, because some network file systems let nobody else
@@ -53,9 +53,9 @@ def is_marked(path: Path, place: Place | None) -> bool | None:
         place: what `mark` returned to the writer.
 
     Returns:
-        None where that cannot be known: the file was not marked or is a copy, it was marked on another machine, or it
-        cannot be read. Whether another boot was that of another machine is not known either where the machine has no
-        /etc/machine-id, as in some containers.
+        False also where this machine was started again since. None where it cannot be known: the file was not marked,
+        is a copy or cannot be read, or it was marked on another machine. A machine without /etc/machine-id, as in many
+        containers, counts as another one after it was started again.
     """
     if place is None:
         return None
