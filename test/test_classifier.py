@@ -104,7 +104,7 @@ def test_episodes_are_held_out_as_a_whole() -> None:
 
 def test_one_success_is_too_few_to_hold_one_out() -> None:
     data = training.label_images(EPISODES[:2], ["cam_high"], last_steps=5)
-    with pytest.raises(ClassifierError, match="got 1 episodes with images of success among 2; record more"):
+    with pytest.raises(ClassifierError, match="got 1 episode with images of success among 2; record more"):
         training.hold_out(data, seed=0)
 
 

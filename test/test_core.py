@@ -16,6 +16,7 @@ from chunk_ppo_ros.core.progress import Counters
 from chunk_ppo_ros.core.registry import Registry
 from chunk_ppo_ros.core.types import NO_SOURCE, ChunkId, ChunkOutcome, RewardTerm
 from chunk_ppo_ros.core.units import NANOSECONDS
+from chunk_ppo_ros.core.wording.counts import clause, count_of
 from support import toy_policy
 
 
@@ -108,6 +109,11 @@ def test_the_number_of_a_registered_function() -> None:
             number_of("term rise", broken)
     with pytest.raises(RewardError, match=r"ZeroDivisionError\('division by zero'\) at .*test_core\.py:\d+; repair it"):
         number_of("term rise", lambda: 1 / 0)
+
+
+def test_numbers_of_one_are_written_as_such() -> None:
+    assert [count_of(number, "file") for number in (0, 1, 2)] == ["0 files", "1 file", "2 files"]
+    assert clause(1, "file", "is", "are") == "1 file is" and clause(2, "file", "is", "are") == "2 files are"
 
 
 def test_a_wrong_name_is_answered_by_the_nearest_ones() -> None:

@@ -158,7 +158,7 @@ def test_the_result_of_one_checkpoint_has_an_interval_and_each_prompt(tmp_path: 
     assert str(result).splitlines() == [
         "a: success 81.8% [52.3%, 94.9%] over 11 episodes, greedy decoding",
         "    'reach': success 80.0% [49.0%, 94.3%] over 10 episodes",
-        "    'stack': success 100.0% [20.7%, 100.0%] over 1 episodes",
+        "    'stack': success 100.0% [20.7%, 100.0%] over 1 episode",
         "not counted: 1 discarded, 1 with an intervention, 1 without a result or a partner; 95 % intervals",
     ]
     result.write(tmp_path)

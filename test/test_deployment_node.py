@@ -124,7 +124,7 @@ def test_an_ended_episode_is_a_line_and_changes_the_results(start: Start, tmp_pa
     assert not end_episode(graph, tmp_path, 1, outcome=EVENT.DISCARDED)["counts"]
     assert not end_episode(graph, tmp_path, 2, intervened=True)["counts"]
     graph.until(lambda: graph.logged("episode 2 ended as SUCCESS: 1 episodes count, success 100.0%"))
-    assert "over 1 episodes" in (tmp_path / "runs" / "debug" / "results.txt").read_text()
+    assert "over 1 episode" in (tmp_path / "runs" / "debug" / "results.txt").read_text()
 
 
 def test_an_event_that_comes_again_makes_no_second_line(start: Start, tmp_path: Path) -> None:

@@ -207,7 +207,7 @@ def test_commands_print_the_history(command: str, tmp_path: Path, capsys: pytest
     assert (
         f"{path} was made in these stages:\n  1. fresh: fresh weights\n  2. imitation: 10 steps ({path}); " in printed
     )
-    assert "recordings (cup): 1 episodes, 5 steps, 50 Hz, prompts 'stack', arms left_first, channels rgb" in printed
+    assert "recordings (cup): 1 episode, 5 steps, 50 Hz, prompts 'stack', arms left_first, channels rgb" in printed
     assert "fingerprint abababababab\n" in printed
 
 

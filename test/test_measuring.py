@@ -198,8 +198,8 @@ def test_invalid_chunks_are_counted_named_and_left_out(monkeypatch: pytest.Monke
     (invalid,) = found.invalid
     assert invalid.start == "cup/episode_2.hdf5, step 0" and invalid.reason == "the action tokens have no '|'"
     assert found.joints[0].rmse == 0.0
-    assert found.verdict.endswith("1 of 6 decoded chunks stand for no actions.")
-    assert "1 decoded chunks stand for no actions and are left out of the errors (cup/episode_2.hdf5, step 0: the " in (
+    assert found.verdict.endswith("1 of 6 decoded chunks stands for no actions.")
+    assert "1 decoded chunk stands for no actions and is left out of the errors (cup/episode_2.hdf5, step 0: the " in (
         to_table(found)
     )
     recite(monkeypatch, 0 * tokens)

@@ -63,8 +63,8 @@ def test_a_checkpoint_that_training_starts_from(
     folder = clone_episodes([recorded], config, tmp_path / "checkpoints" / "one")
     printed = capsys.readouterr().out
     # Training takes 2 of 3 episodes, each with chunks at steps 0, 2, 4 and 6.
-    assert "imitates 8 chunks of 2 episodes, 1 tasks; " in printed
-    assert "1 held-out episodes: " in printed and " nats per token before, " in printed
+    assert "imitates 8 chunks of 2 episodes, 1 task; " in printed
+    assert "1 held-out episode: " in printed and " nats per token before, " in printed
     opened = Checkpoint.open(folder)
     bundle = restore.load(opened, config)
     # The configured task and simulator had no part in the imitation. The checkpoint says the model, and the prompt of

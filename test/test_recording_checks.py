@@ -239,7 +239,7 @@ def test_what_is_assumed_unused_and_left_out_is_named() -> None:
     survey = Survey.of([sound(facts=facts)])
     survey.add(LeftOut("episode_9", "it has a gap"))
     found = {each.key: each for each in run_checks(survey, CONFIG)["recordings"]}
-    assert found["assumed"].details == ("It is 50 Hz. (1 episodes)",)
+    assert found["assumed"].details == ("It is 50 Hz. (1 episode)",)
     assert found["unused"].values["streams"] == ["qvel [295, 14], velocities"]
     assert found["left_out"].details == ("episode_9 is left out: it has a gap",)
     assert found["formats"].values["formats"] == {"HDF5": 1}

@@ -245,7 +245,7 @@ def test_the_curve_has_the_clip_range_of_the_run(tmp_path, monkeypatch):
             log.write("episode", record, counters=Counters(0, 0, 0))
             log.write("update", UPDATE, counters=Counters(8, 128, 1))
         text = write_report(tmp_path / str(number)).read_text()
-        assert "| | first 1 episodes, first update | last 1 episodes, last update |" in text
+        assert "| | first episode, first update | last episode, last update |" in text
         assert f"| metrics | `{tmp_path / str(number) / 'metrics.jsonl'}` |" in text
         assert f"| checkpoints | `{tmp_path / 'checkpoints' / 'name'}` |" in text
     np.testing.assert_allclose(ranges, [(0.9, 1.1), (0.9, 1.3)])

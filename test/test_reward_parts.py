@@ -183,7 +183,7 @@ def test_a_change_of_an_episode_is_logged_and_published_with_all_its_numbers(
     assert (reset.intervened, ended.intervened, reset.seed == ended.seed) == (False, True, True)
     assert (ended.header.stamp.sec, ended.header.stamp.nanosec) == (7, 9)
     assert [text for level, text in node.take_lines() if level == "info"] == [
-        "episode 3 ENDED as FAILURE, reward 1.50, 1 chunks; dropped"
+        "episode 3 ENDED as FAILURE, reward 1.50, 1 chunk; dropped"
     ]
 
 
@@ -330,5 +330,5 @@ def test_another_run_drops_the_transitions_and_a_discarded_episode_withdraws_its
     assert outbox.discard_episode(0) == [0, 2]
     assert [message.chunk.sequence_number for message in outbox.delivery.payloads()] == [1]
     outbox.begin_run("next run")
-    assert node.take_lines() == [("warning", "1 transitions of run run are dropped: run next run began")]
+    assert node.take_lines() == [("warning", "1 transition of run run is dropped: run next run began")]
     assert len(outbox.delivery) == 0

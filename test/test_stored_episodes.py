@@ -106,7 +106,7 @@ def test_what_is_not_a_whole_episode_is_left_out_by_name(tmp_path: Path) -> None
     found = read(store(tmp_path, made, discarded=4, damaged=True))
     assert [isinstance(each, LeftOut) for each in found] == [True, False, True, True, True, True]
     damaged, _, hole, beginning, end, discarded = map(str, found)
-    assert damaged.endswith("1 transitions is left out: they cannot be read; `store verify` says more")
+    assert damaged.endswith("is left out: 1 transition is not readable; `store verify` says more")
     assert f"{tmp_path}, run run, episode 1 of robot_7 is left out: chunk 1 is not stored" in hole
     assert "chunk 0 is not stored" in beginning
     assert "its end is not stored; the run goes on, or was stopped in it" in end

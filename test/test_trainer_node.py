@@ -299,7 +299,7 @@ def test_an_episode_that_was_discarded_while_the_trainer_was_dead_is_not_trained
     before = len(graph.peer.acks)
     graph.peer.discard(0)  # reward_node was started anew, and tells of it again.
     graph.spin(0.2)
-    assert len(graph.peer.acks) == before and graph.logged("episode 0 is discarded with 1 transitions") == 1
+    assert len(graph.peer.acks) == before and graph.logged("episode 0 is discarded with 1 transition of this") == 1
 
 
 def test_an_episode_is_recorded(graph, tmp_path):

@@ -287,7 +287,7 @@ def test_a_rollout_begins_with_what_is_stored_and_not_trained_on(node: FakeNode,
         "a stored transition is not trained on, robot_0 4: run_id must be 'run', got 'other'",
     )
     assert lines[2][1].startswith("a stored transition is not trained on, robot_0 8: it cannot be read: ")
-    assert lines[3:] == [("info", "1 transitions are restored from the journal")]
+    assert lines[3:] == [("info", "1 transition is restored from the journal")]
     assert [number for _, number, _ in rollouts.aside] == [2, 4, 8]
     assert [number for _, number in journal.waiting()] == [5, 9]
     assert rollouts.run.announcement(stamp=0).next_sequence_number == 10

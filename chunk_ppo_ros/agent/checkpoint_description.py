@@ -9,6 +9,7 @@ from pathlib import Path
 
 from chunk_ppo_ros.config import TrainConfig
 from chunk_ppo_ros.core.errors import CheckpointError
+from chunk_ppo_ros.core.wording.counts import count_of
 from chunk_ppo_ros.core_jax.parameter_groups import ACTOR, VALUE
 from chunk_ppo_ros.model.backbone.lora import is_adapter
 from chunk_ppo_ros.model.checkpoints.checkpoint import Checkpoint
@@ -129,7 +130,7 @@ def _parameters(checkpoint: Checkpoint) -> tuple[str, ...]:
         if leaves:
             count = sum(math.prod(leaf.shape) for leaf in leaves)
             dtypes = ", ".join(sorted({str(leaf.dtype) for leaf in leaves}))
-            lines.append(f"{group}: {count:,} parameters in {len(leaves)} arrays of {dtypes}")
+            lines.append(f"{group}: {count:,} parameters in {count_of(len(leaves), 'array')} of {dtypes}")
     if any(is_adapter(name) for name in checkpoint.leaves):
         lines.append("it has low-rank adapters")
     return tuple(lines)

@@ -18,6 +18,7 @@ from rosbags.serde import SerdeError
 from rosbags.typesys.store import Typestore
 
 from chunk_ppo_ros.core.errors import EpisodesError
+from chunk_ppo_ros.core.wording.counts import clause
 from chunk_ppo_ros.data.bags.bag_writer import load_types
 from chunk_ppo_ros.data.episode import Episode, LeftOut, ReadImage, RecordingFacts, rewards_of_steps
 from chunk_ppo_ros.data.message_format import FORMAT
@@ -63,7 +64,8 @@ def read_stored_episodes(
     discarded = {(r.run_id, r.key.sender, r.key.number) for r in contents.records if r.key.kind == DISCARDED}
     episodes, num_damaged = _by_episode(contents, folder)
     if num_damaged:
-        yield LeftOut(f"{folder}, {num_damaged} transitions", "they cannot be read; `store verify` says more")
+        damaged = clause(num_damaged, "transition", "is", "are")
+        yield LeftOut(f"a part of {folder}", f"{damaged} not readable; `store verify` says more")
     for key, chunks in episodes.items():
         source = f"{folder}, run {key[0]}, episode {key[2]} of {key[1]}"
         reason = "it was discarded" if key in discarded else _reason_to_leave_out(chunks)

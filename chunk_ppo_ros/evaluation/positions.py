@@ -28,6 +28,7 @@ from chunk_ppo_ros.config import (
 )
 from chunk_ppo_ros.config.commands.checkpoints import positions_parser
 from chunk_ppo_ros.core.errors import EpisodesError, UserError
+from chunk_ppo_ros.core.wording.counts import count_of
 from chunk_ppo_ros.core_jax.arrays import Params
 from chunk_ppo_ros.core_jax.parameter_groups import ACTOR
 from chunk_ppo_ros.data.fingerprint import record_of
@@ -76,7 +77,7 @@ class Preference:
         difference = float(np.mean(self.ours - self.served))
         return (
             f"the policy's rule {self.ours.mean():+.4f} nats per token, openpi's sampler's {self.served.mean():+.4f}; "
-            f"difference {difference:+.4f} [{low:+.4f}, {high:+.4f}] over {len(self.ours)} demonstrations, "
+            f"difference {difference:+.4f} [{low:+.4f}, {high:+.4f}] over {count_of(len(self.ours), 'demonstration')}, "
             f"95 % interval\n{_ADVICE[self.verdict]}"
         )
 

@@ -8,6 +8,7 @@ import json
 import numpy as np
 
 from chunk_ppo_ros.core.metrics import Metrics
+from chunk_ppo_ros.core.wording.counts import count_of
 from chunk_ppo_ros.evaluation.statistics import mean_interval, success_interval
 
 
@@ -38,7 +39,8 @@ class EvaluationSummary:
     def __str__(self) -> str:
         return (
             f"success {self.success_mean:.1%} [{self.success_low:.1%}, {self.success_high:.1%}], mean reward "
-            f"{self.reward_mean:.3f} [{self.reward_low:.3f}, {self.reward_high:.3f}] over {self.episodes} episodes"
+            f"{self.reward_mean:.3f} [{self.reward_low:.3f}, {self.reward_high:.3f}] "
+            f"over {count_of(self.episodes, 'episode')}"
         )
 
 

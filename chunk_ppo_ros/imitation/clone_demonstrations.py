@@ -16,6 +16,7 @@ from chunk_ppo_ros.agent import restore
 from chunk_ppo_ros.agent.run_start.tokenizer_fitting import check_tokenizers, fit
 from chunk_ppo_ros.config import TrainConfig
 from chunk_ppo_ros.core.errors import SettingError
+from chunk_ppo_ros.core.wording.counts import count_of
 from chunk_ppo_ros.core_jax.arrays import Params
 from chunk_ppo_ros.core_jax.parameter_groups import ACTOR
 from chunk_ppo_ros.imitation import behavior_cloning
@@ -54,7 +55,8 @@ def clone_demonstrations(config: TrainConfig, directory: Path, *, also_after: Co
     settings = config.pretrain
     with progress_bar("demonstrations", unit="episode", total=settings.num_demonstrations) as bar:
         demonstrations = collect_demonstrations(config, on_episode=bar.update)
-    print(f"the demonstrator solved {np.mean(demonstrations.success):.0%} of {settings.num_demonstrations} episodes")
+    number = count_of(settings.num_demonstrations, "episode")
+    print(f"the demonstrator solved {np.mean(demonstrations.success):.0%} of {number}")
     tokenizer = fit(demonstrations, config)
     for prompt in prompts_of(config):  # A prompt that comes seldom may be in no demonstration.
         tokenizer.check_prompt(prompt.text)

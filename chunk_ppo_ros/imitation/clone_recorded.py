@@ -22,6 +22,7 @@ from chunk_ppo_ros.agent.run_start.starting_checkpoint import NoCheckpoint, Star
 from chunk_ppo_ros.agent.run_start.tokenizer_fitting import check_tokenizers, fit
 from chunk_ppo_ros.config import TrainConfig
 from chunk_ppo_ros.core.errors import EpisodesError
+from chunk_ppo_ros.core.wording.counts import count_of
 from chunk_ppo_ros.core_jax.arrays import Params
 from chunk_ppo_ros.core_jax.parameter_groups import ACTOR
 from chunk_ppo_ros.data.episode import Episode, seen_starts
@@ -119,7 +120,8 @@ def clone_episodes(
         params = behavior_cloning.clone(policy, params, batch, config, on_step=on_step)
     if score is not None:
         after = score(params)
-        print(f"{len(split.held_out)} held-out episodes: {before:.3f} nats per token before, {after:.3f} after")
+        number = count_of(len(split.held_out), "held-out episode")
+        print(f"{number}: {before:.3f} nats per token before, {after:.3f} after")
     save_openpi_checkpoint(
         directory,
         params[ACTOR],
@@ -143,7 +145,9 @@ def leave_out_failures(episodes: Sequence[Episode]) -> list[Episode]:
     """
     kept = [episode for episode in episodes if episode.success is not False]
     if len(kept) < len(episodes):
-        print(f"{len(episodes) - len(kept)} of {len(episodes)} episodes are marked as failures and are left out")
+        left_out = len(episodes) - len(kept)
+        told = "is marked as a failure and is" if left_out == 1 else "are marked as failures and are"
+        print(f"{left_out} of {count_of(len(episodes), 'episode')} {told} left out")
     if not kept:
         raise EpisodesError(
             f"episodes to imitate must be at least one, got {len(episodes)}, all of them marked as failures; name "
@@ -158,7 +162,8 @@ def describe(chunks: RecordedChunks, batch: CloningBatch, tokenizer: PolicyToken
     actions = tokenizer.normalize_actions(chunks.actions, chunks.state)
     _, num_clipped = clip_actions(actions, tokenizer.config.action_limit)
     return (
-        f"imitates {len(batch)} chunks of {len(chunks.prompts)} episodes, {len(set(chunks.prompts))} tasks; "
+        f"imitates {count_of(len(batch), 'chunk')} of {count_of(len(chunks.prompts), 'episode')}, "
+        f"{count_of(len(set(chunks.prompts)), 'task')}; "
         f"{lengths.mean():.1f} tokens per chunk, at most {lengths.max()} of {tokenizer.max_fast_tokens}; "
         f"{num_clipped / actions.size:.2%} of the actions beyond model.action_limit are clipped"
     )

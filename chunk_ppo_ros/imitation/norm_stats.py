@@ -16,6 +16,7 @@ from chunk_ppo_ros.config import Pi0FASTActorCriticConfig, flags
 from chunk_ppo_ros.config.commands.recordings import norm_stats_parser
 from chunk_ppo_ros.core.errors import EpisodesError
 from chunk_ppo_ros.core.folders import check_folder, removed_after_failure
+from chunk_ppo_ros.core.wording.counts import count_of
 from chunk_ppo_ros.data.episode import Episode, chunks_at
 from chunk_ppo_ros.imitation.inspection.before_work import FOR_STATISTICS, check_before
 from chunk_ppo_ros.imitation.reading import read_all
@@ -125,7 +126,8 @@ def main(arguments: Sequence[str]) -> int:
         print(describe(norm_stats))
         norm_stats.save(parsed.output)
     num_steps = sum(len(episode) for episode in episodes)
-    print(f"wrote {parsed.output / FILE}: {len(episodes)} episodes, {num_steps} steps; {_settings(config.model)}")
+    read = f"{count_of(len(episodes), 'episode')}, {count_of(num_steps, 'step')}"
+    print(f"wrote {parsed.output / FILE}: {read}; {_settings(config.model)}")
     return 0
 
 

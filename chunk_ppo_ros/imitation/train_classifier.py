@@ -18,6 +18,7 @@ import optax
 from chunk_ppo_ros.config import TrainConfig, flags
 from chunk_ppo_ros.config.commands.recordings import train_classifier_parser
 from chunk_ppo_ros.core.folders import check_file
+from chunk_ppo_ros.core.wording.counts import count_of
 from chunk_ppo_ros.core_jax.arrays import Params
 from chunk_ppo_ros.data.episode import Episode, camera_names
 from chunk_ppo_ros.imitation.inspection.before_work import FOR_IMAGES, check_before, check_frames
@@ -142,8 +143,9 @@ def hold_out(labeled: LabeledImages, *, seed: int) -> tuple[LabeledImages, Label
         if not (part.success.any() and (~part.success).any()):
             raise ClassifierError(
                 "training and held-out episodes must both have images of success and of none, got "
-                f"{len(solved)} episodes with images of success among {len(set(labeled.episode.tolist()))}; record "
-                "more, until after the task is solved, or raise --last_steps"
+                f"{count_of(len(solved), 'episode')} with images of success among "
+                f"{len(set(labeled.episode.tolist()))}; record more, until after the task is solved, or raise "
+                "--last_steps"
             )
     return parts
 
@@ -223,8 +225,9 @@ def train_classifier(
     threshold, accuracy = choose_threshold(probabilities, held.success)
     cameras = tuple(aloha.ROBOT_CAMERAS[key] for key in config.model.cameras)
     print(
-        f"trained on {len(trained.success)} images, {np.mean(trained.success):.0%} of success; on {len(held.success)} "
-        f"images of held-out episodes the accuracy is {accuracy:.1%} at the threshold {threshold:.2f}"
+        f"trained on {count_of(len(trained.success), 'image')}, {np.mean(trained.success):.0%} of success; on "
+        f"{count_of(len(held.success), 'image')} of held-out episodes the accuracy is {accuracy:.1%} at the threshold "
+        f"{threshold:.2f}"
     )
     return SuccessClassifier(params, cameras, threshold, accuracy)
 

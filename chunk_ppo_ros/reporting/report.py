@@ -67,7 +67,6 @@ def write_report(run_dir: Path, *, is_over: bool = False) -> Path:
 
 
 def _facts(run: RunData) -> dict[str, str]:
-    made = {name: run.updates.counted(name) for name in ("policy_version", "num_chunks", "num_steps")}
     return {
         "run": run.run_id,
         "state": state(run, now=time.time()),
@@ -76,7 +75,7 @@ def _facts(run: RunData) -> dict[str, str]:
         "configuration": nearest_preset(run.config),
         "seed": str(run.config["run"].get("seed", "not recorded")),
         "start": _start(run.start),
-        "trained on": "{policy_version} updates, {num_chunks} chunks, {num_steps} control steps".format_map(made),
+        "trained on": run.updates.trained_on,
         "finished episodes": str(len(run.episodes)),
         "duration": duration(run),
         "software": software(run),
@@ -94,7 +93,8 @@ def _training(updates: Updates, episodes: Episodes) -> str:
     ]
     for name in ("value/explained_variance", "ratio/clip_fraction", "kl/approx", "logp_gap/max_ratio"):
         rows.append((f"`{name}`", _number(updates.first, name), _number(updates.last, name)))
-    header = f"| | first {part} episodes, first update | last {part} episodes, last update |\n|---|---|---|\n"
+    episode = "episode" if part == 1 else f"{part} episodes"
+    header = f"| | first {episode}, first update | last {episode}, last update |\n|---|---|---|\n"
     return "## Training\n\n" + header + "\n".join(f"| {' | '.join(row)} |" for row in rows)
 
 

@@ -5,6 +5,8 @@ from __future__ import annotations
 import os
 import pathlib
 
+from chunk_ppo_ros.core.wording.counts import count_of
+
 
 class LogFile:
     """A file of lines. A line that cannot be written is counted, and the file tells the count as soon as it can.
@@ -29,7 +31,7 @@ class LogFile:
         """
         try:
             if self._num_missing:
-                self._write(f"[{self._num_missing} lines could not be written]")
+                self._write(f"[{count_of(self._num_missing, 'line')} could not be written]")
                 self._num_missing = 0
             self._write(line)
         except OSError as error:

@@ -16,6 +16,7 @@ from chunk_ppo_ros.core.consumption.chunk_ranges import ChunkKey
 from chunk_ppo_ros.core.consumption.consumed import Consumed
 from chunk_ppo_ros.core.errors import UserError
 from chunk_ppo_ros.core.types import DEFAULT_SENDER
+from chunk_ppo_ros.core.wording.counts import clause
 from chunk_ppo_ros.data.earlier_journal import earlier_transitions
 from chunk_ppo_ros.data.rollout_journal import NAME, RolloutJournal
 from chunk_ppo_ros.data.store import read_store
@@ -63,7 +64,7 @@ def held_journal(run: RunConfig, start: StartingCheckpoint) -> Iterator[int]:
 
 def _check_nothing_waits(run: RunConfig, waiting: Set[ChunkKey]) -> None:
     if waiting:
-        which = "1 transition waits" if len(waiting) == 1 else f"{len(waiting)} transitions wait"
+        which = clause(len(waiting), "transition", "waits", "wait")
         raise UserError(
             f"the command train must not take over a run whose graph has chunks left, but {which} for an update in "
             f"{run.folder / 'store'}; go on by the command graph with --resume, or move that folder away and lose them"

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import numpy as np
 
+from chunk_ppo_ros.core.wording.counts import count_of
+
 MAX_KEPT = 100_000
 """The number of newest latencies that the figures are of."""
 
@@ -25,5 +27,4 @@ class Latencies:
         if not self._values:
             return "no chunk"
         median, high = np.percentile(self._values, (50, 99))
-        name = "chunk" if self.num_answers == 1 else "chunks"
-        return f"{self.num_answers} {name}, {median:.1f} ms (median), {high:.1f} ms (99 %)"
+        return f"{count_of(self.num_answers, 'chunk')}, {median:.1f} ms (median), {high:.1f} ms (99 %)"

@@ -9,10 +9,10 @@ from chunk_ppo_ros.agent.stored_run.export_bags import export_run
 from chunk_ppo_ros.agent.stored_run.listing import list_stores, verify_stores
 from chunk_ppo_ros.agent.stored_run.run_folders import RunFolders
 from chunk_ppo_ros.agent.stored_run.stopped_run import prune
-from chunk_ppo_ros.agent.stored_run.wording import clause
 from chunk_ppo_ros.config.commands.runs import store_parser
 from chunk_ppo_ros.core.errors import UserError
 from chunk_ppo_ros.core.units import GIBIBYTE
+from chunk_ppo_ros.core.wording.counts import clause
 
 
 def main(arguments: Sequence[str]) -> int:

@@ -9,9 +9,9 @@ from typing import Protocol
 from rosbags.typesys.store import Typestore
 
 from chunk_ppo_ros.agent.stored_run.run_folders import RunFolders, read_live_store
-from chunk_ppo_ros.agent.stored_run.wording import number_of
 from chunk_ppo_ros.core.errors import UserError
 from chunk_ppo_ros.core.units import NANOSECONDS
+from chunk_ppo_ros.core.wording.counts import count_of
 from chunk_ppo_ros.data.bags.bag_writer import BagRecorder, load_types
 from chunk_ppo_ros.data.store import DamagedRecord, RecordPlace, read_payload
 from chunk_ppo_ros.reporting.progress import progress_bar
@@ -95,7 +95,7 @@ def _export_store(folder: Path, target: Path, types: Typestore) -> str:
         bar.close()
         recorder.close()
     lost = f", {damaged} could not be read" if damaged else ""
-    return f"{folder.name}: {number_of(written, 'message')}{lost}"
+    return f"{folder.name}: {count_of(written, 'message')}{lost}"
 
 
 def _payload(place: RecordPlace) -> bytes | None:

@@ -7,12 +7,12 @@ from collections.abc import Iterator, Sequence
 from pathlib import Path
 
 from chunk_ppo_ros.agent.stored_run.run_folders import STORES, read_live_store
-from chunk_ppo_ros.agent.stored_run.wording import number_of
 from chunk_ppo_ros.config import PRESETS, TrainConfig, flags
 from chunk_ppo_ros.config.commands.recordings import export_lerobot_parser
 from chunk_ppo_ros.config.parameter_file import load_config_file
 from chunk_ppo_ros.core.errors import EpisodesError, SettingError
 from chunk_ppo_ros.core.folders import check_folder, removed_after_failure
+from chunk_ppo_ros.core.wording.counts import count_of
 from chunk_ppo_ros.data.bags.rollout_bag import RolloutBagReader
 from chunk_ppo_ros.data.episode import Episode, LeftOut, camera_names
 from chunk_ppo_ros.data.lerobot.writing.dataset_writer import write_dataset
@@ -151,8 +151,8 @@ def _lines(episodes: Sequence[Episode], form: DatasetForm, config: TrainConfig) 
     num_steps, tasks = sum(len(episode) for episode in episodes), {episode.prompt for episode in episodes}
     cameras = ", ".join(f"{name} {width}x{height}" for name, (height, width, _) in form.cameras.items()) or "no camera"
     lines = [
-        f"writing {number_of(len(episodes), 'episode')}, {number_of(num_steps, 'step')} at {form.rate} Hz, "
-        f"{number_of(len(tasks), 'task')}; {cameras} "
+        f"writing {count_of(len(episodes), 'episode')}, {count_of(num_steps, 'step')} at {form.rate} Hz, "
+        f"{count_of(len(tasks), 'task')}; {cameras} "
         f"({form.image_format}); joints in rad, grippers 0 (closed) to 1 (open) by the convention "
         f"{config.robot.gripper_convention}"
     ]

@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 from chunk_ppo_ros.agent.stored_run.run_folders import RunFolders, read_live_store
-from chunk_ppo_ros.agent.stored_run.wording import clause, number_of
 from chunk_ppo_ros.core.units import MEBIBYTE
+from chunk_ppo_ros.core.wording.counts import clause, count_of
 from chunk_ppo_ros.data.store.segment_file import list_segments
 from chunk_ppo_ros.reporting.progress import progress_bar
 
@@ -15,7 +15,7 @@ def list_stores(run: RunFolders) -> list[str]:
     for folder in run.stores():
         contents = read_live_store(folder, check_payloads=False)
         size = contents.num_bytes / MEBIBYTE
-        holes = f"{number_of(len(contents.holes), 'place')}, see `store verify`" if contents.holes else "nothing"
+        holes = f"{count_of(len(contents.holes), 'place')}, see `store verify`" if contents.holes else "nothing"
         lines.append(f"{folder.name:<12}{len(contents.records):>9}{len(contents.segments):>7}{size:>10.1f}  {holes}")
     return lines
 

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import dataclasses
 
+from chunk_ppo_ros.core.wording.counts import count_of
+
 DEMONSTRATIONS, RECORDINGS = "demonstrations", "recordings"
 """The kinds of data: what a scripted expert did in a simulator, and recorded episodes."""
 
@@ -49,7 +51,7 @@ class DataRecord:
         read = [f"arms {self.arm_order}", f"channels {self.channel_order}", *self.units] if self.arm_order else []
         return ", ".join(
             [
-                f"{self.kind} ({self.origin}): {self.episode_count} episodes",
+                f"{self.kind} ({self.origin}): {count_of(self.episode_count, 'episode')}",
                 f"{self.step_count} {steps}",
                 f"{self.rate:g} Hz",
                 f"prompts {prompts}{more}" if self.prompts else "no prompt",

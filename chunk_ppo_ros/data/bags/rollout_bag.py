@@ -16,6 +16,7 @@ import numpy as np
 
 from chunk_ppo_ros.config import TrainConfig
 from chunk_ppo_ros.core.errors import EpisodesError
+from chunk_ppo_ros.core.wording.counts import clause
 from chunk_ppo_ros.data.bags.cameras.policy_images import PolicyImages
 from chunk_ppo_ros.data.bags.cameras.recorded_cameras import RecordedCameras, recorded_cameras
 from chunk_ppo_ros.data.bags.rollout_messages import EpisodeKey, RecordedChunk, Recording, read_messages
@@ -156,7 +157,8 @@ def _facts(recording: Recording, rate: float) -> RecordingFacts:
     """Returns what is known about all episodes of a recording."""
     names = tuple(aloha.joint_name(index) for index in range(aloha.ACTION_DIM))
     without_result = len(recording.chunks.keys() - recording.results.keys())
-    said = [*recording.said, *([f"{without_result} chunks have no result, and are not used"] if without_result else [])]
+    unused = clause(without_result, "chunk", "has no result, and is", "have no result, and are")
+    said = [*recording.said, *([f"{unused} not used"] if without_result else [])]
     return RecordingFacts(
         format=f"recording of recorder_node, message format {FORMAT}",
         state_names=names,

@@ -5,6 +5,7 @@ from __future__ import annotations
 import numpy as np
 
 from chunk_ppo_ros.config import TrainConfig
+from chunk_ppo_ros.core.wording.counts import count_of
 from chunk_ppo_ros.data.bags.sensor_log import SensorLog
 from chunk_ppo_ros.data.bags.teleop_camera import ReadTopic, RecordedCamera
 from chunk_ppo_ros.data.bags.teleop_topics import TeleopTopics
@@ -20,7 +21,9 @@ def said_of_topics(read: dict[str, ReadTopic], logs: dict[str, SensorLog]) -> li
         forms = "".join(f", {form}" for form in read[topic].forms)
         said.append(f"{topic} has {len(log.stamps)} messages at {log.rate:.3g} Hz{forms}")
         if again:
-            said.append(f"{again} messages of {topic} have the stamp of another one, of which the first counts")
+            verb = "has" if again == 1 else "have"
+            text = f"{count_of(again, 'message')} of {topic} {verb} the stamp of another one"
+            said.append(f"{text}, of which the first counts")
     return said
 
 

@@ -7,6 +7,7 @@ from collections.abc import Iterator, Sequence
 
 from chunk_ppo_ros.config import TrainConfig
 from chunk_ppo_ros.core.findings.verdicts import DataFinding, Verdict, blocking, fine, hint
+from chunk_ppo_ros.core.wording.counts import clause, count_of
 from chunk_ppo_ros.data.checks.dimensions import is_whole_arms, names_of
 from chunk_ppo_ros.data.checks.survey import EpisodeSummary, Survey
 from chunk_ppo_ros.data.episode import camera_names
@@ -39,7 +40,7 @@ def formats(survey: Survey, config: TrainConfig) -> Iterator[DataFinding]:
         if not survey.problems:
             yield blocking("formats", Verdict.REFUSE, "no episode was found, or all are left out", "name others")
         return
-    shown = ", ".join(f"{name} ({number} episodes)" for name, number in counts.items())
+    shown = ", ".join(f"{name} ({count_of(number, 'episode')})" for name, number in counts.items())
     said = dict.fromkeys(sentence for episode in survey.episodes for sentence in episode.facts.said)
     yield fine("formats", shown, list(said), formats=dict(counts))
 
@@ -55,9 +56,9 @@ def episodes(survey: Survey, config: TrainConfig) -> Iterator[DataFinding]:
     single = [episode.source for episode in found if episode.num_steps == 1]
     yield fine(
         "episodes",
-        f"{len(found)}, of {steps[0]} to {steps[-1]} steps (median {steps[len(steps) // 2]}), {sum(steps)} steps, "
-        f"{seconds:.1f} s; {marks[True]} are marked as successes, {marks[False]} as failures, {marks[None]} have no "
-        "mark" + (f"; {len(single)} have a single step: {named(single)}" if single else ""),
+        f"{len(found)}, of {steps[0]} to {count_of(steps[-1], 'step')} (median {steps[len(steps) // 2]}), "
+        f"{count_of(sum(steps), 'step')}, {seconds:.1f} s; marked as successes: {marks[True]}, as failures: "
+        f"{marks[False]}, without a mark: {marks[None]}" + (f"; of a single step: {named(single)}" if single else ""),
         num_episodes=len(found),
         num_steps=sum(steps),
         num_successes=marks[True],
@@ -71,7 +72,7 @@ def left_out(survey: Survey, config: TrainConfig) -> Iterator[DataFinding]:
     if survey.left_out:
         yield fine(
             "left_out",
-            f"{len(survey.left_out)} episodes are left out",
+            f"{clause(len(survey.left_out), 'episode', 'is', 'are')} left out",
             [str(each) for each in survey.left_out],
             sources=[each.source for each in survey.left_out],
         )
@@ -103,15 +104,16 @@ def assumed(survey: Survey, config: TrainConfig) -> Iterator[DataFinding]:
     """Yields what was assumed because recordings do not say it."""
     sentences = collections.Counter(each for episode in survey.episodes for each in episode.facts.assumed)
     if sentences:
-        details = [f"{text} ({number} episodes)" for text, number in sentences.items()]
-        yield fine("assumed", f"{len(details)} things that the recordings do not say", details)
+        details = [f"{text} ({count_of(number, 'episode')})" for text, number in sentences.items()]
+        yield fine("assumed", f"{count_of(len(details), 'thing')} that the recordings do not say", details)
 
 
 def unused(survey: Survey, config: TrainConfig) -> Iterator[DataFinding]:
     """Yields what the recordings hold and nobody reads."""
     streams = dict.fromkeys(each for episode in survey.episodes for each in episode.facts.unused)
     if streams:
-        yield fine("unused", f"{len(streams)} streams are not used", list(streams), streams=list(streams))
+        text = f"{clause(len(streams), 'stream', 'is', 'are')} not used"
+        yield fine("unused", text, list(streams), streams=list(streams))
 
 
 def identical(survey: Survey, config: TrainConfig) -> Iterator[DataFinding]:
@@ -133,10 +135,10 @@ def prompts(survey: Survey, config: TrainConfig) -> Iterator[DataFinding]:
     counts = collections.Counter(episode.prompt for episode in survey.episodes)
     missing = [episode.source for episode in survey.episodes if not episode.prompt]
     if missing:
-        text = f"{len(missing)} episodes have no prompt: {named(missing)}"
+        text = f"{clause(len(missing), 'episode', 'has', 'have')} no prompt: {named(missing)}"
         yield blocking("prompts", Verdict.ASK, text, "say the task by --prompt", missing=missing)
     elif counts:
-        shown = ", ".join(f"{prompt!r} ({number} episodes)" for prompt, number in counts.most_common(10))
+        shown = ", ".join(f"{prompt!r} ({count_of(number, 'episode')})" for prompt, number in counts.most_common(10))
         yield fine("prompts", shown, prompts=dict(counts))
 
 

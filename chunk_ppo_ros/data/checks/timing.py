@@ -9,6 +9,7 @@ import numpy as np
 
 from chunk_ppo_ros.config import TrainConfig
 from chunk_ppo_ros.core.findings.verdicts import DataFinding, ask, fine, hint
+from chunk_ppo_ros.core.wording.counts import count_of
 from chunk_ppo_ros.data.checks.dimensions import is_whole_arms, names_of
 from chunk_ppo_ros.data.checks.lag import Lag
 from chunk_ppo_ros.data.checks.sources import named
@@ -41,7 +42,7 @@ def rates(survey: Survey, config: TrainConfig) -> Iterator[DataFinding]:
     if wrong:
         yield ask("rates", f"the recorded times tell another rate: {named(wrong)}", "correct the recording's rate")
     elif counts:
-        shown = ", ".join(f"{rate:g} Hz ({number} episodes)" for rate, number in counts.items())
+        shown = ", ".join(f"{rate:g} Hz ({count_of(number, 'episode')})" for rate, number in counts.items())
         target = config.robot.control_rate
         resampled = f"; resampled to {target:g} Hz (--control_rate)" if set(counts) != {target} else ""
         yield fine("rates", f"{shown}{resampled}", rates=sorted(counts))

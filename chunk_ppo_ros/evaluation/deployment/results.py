@@ -9,6 +9,7 @@ from pathlib import Path
 
 from chunk_ppo_ros.core.atomic_file import write_atomically
 from chunk_ppo_ros.core.files.deployed_run import RESULT_JSON, RESULT_TEXT
+from chunk_ppo_ros.core.wording.counts import count_of
 from chunk_ppo_ros.evaluation.deployment.plan import DeploymentPlan
 from chunk_ppo_ros.evaluation.deployment.records import EpisodeFile, EpisodeRecord
 from chunk_ppo_ros.evaluation.deployment.run_file import DeployedRun
@@ -47,7 +48,8 @@ class Rate:
         if not self.episodes:
             return "no episode counts yet"
         low, high = success_interval(self.successes, self.episodes)
-        return f"success {self.successes / self.episodes:.1%} [{low:.1%}, {high:.1%}] over {self.episodes} episodes"
+        share = f"{self.successes / self.episodes:.1%} [{low:.1%}, {high:.1%}]"
+        return f"success {share} over {count_of(self.episodes, 'episode')}"
 
 
 @dataclasses.dataclass(frozen=True)

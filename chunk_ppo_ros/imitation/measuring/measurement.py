@@ -191,7 +191,8 @@ class Measurement:
         }
         texts = [sentences[kind] for kind in _KINDS if of[kind]]
         if self.invalid:
-            texts.append(f"{len(self.invalid)} of {self.num_chunks} decoded chunks stand for no actions.")
+            stand = "stands" if len(self.invalid) == 1 else "stand"
+            texts.append(f"{len(self.invalid)} of {self.num_chunks} decoded chunks {stand} for no actions.")
         return " ".join(texts)
 
     def to_json(self) -> str:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
+from chunk_ppo_ros.core.wording.counts import clause, count_of
 from chunk_ppo_ros.imitation.measuring.measurement import InvalidChunk, Measurement, QuantityFigures
 
 MAX_NAMED = 3
@@ -16,8 +17,8 @@ _COLUMNS = ("RMSE", "95 %", "begin", "middle", "end", "hold", "mean", "tokens")
 def to_table(measurement: Measurement) -> str:
     """Returns the figures of an imitation in some lines, and last what they say."""
     lines = [
-        f"{measurement.num_chunks} chunks of {len(measurement.episodes)} episodes ({_some(measurement.episodes)}); "
-        f"{measurement.trained_on}",
+        f"{count_of(measurement.num_chunks, 'chunk')} of {count_of(len(measurement.episodes), 'episode')} "
+        f"({_some(measurement.episodes)}); {measurement.trained_on}",
         *_likelihood(measurement),
         *_errors(measurement),
         *_invalid(measurement.invalid),
@@ -74,7 +75,8 @@ def _invalid(invalid: Sequence[InvalidChunk]) -> list[str]:
         return []
     more = f", and {len(invalid) - MAX_NAMED} more" if len(invalid) > MAX_NAMED else ""
     named = "; ".join(f"{one.start}: {one.reason}" for one in invalid[:MAX_NAMED])
-    return [f"{len(invalid)} decoded chunks stand for no actions and are left out of the errors ({named}{more})"]
+    told = clause(len(invalid), "decoded chunk", "stands for no actions and is", "stand for no actions and are")
+    return [f"{told} left out of the errors ({named}{more})"]
 
 
 def _some(names: Sequence[str]) -> str:

@@ -11,6 +11,7 @@ from chunk_ppo_ros.config import Pi0FASTActorCriticConfig, TrainConfig, renamed
 from chunk_ppo_ros.core.errors import CheckpointError
 from chunk_ppo_ros.core.made_from.history import FOREIGN, FRESH, NO_HISTORY, TRAINING, History, Stage
 from chunk_ppo_ros.core.progress import Counters
+from chunk_ppo_ros.core.wording.counts import count_of
 from chunk_ppo_ros.model.backbone.freezing import FrozenTowers
 from chunk_ppo_ros.model.checkpoints.metadata_file import (
     OTHER_RELEASE,
@@ -90,7 +91,8 @@ class Metadata:
             before = History((Stage(kind, text),))
         values, counters = self.settings.values, self.counters
         task = f" on task {values['env.task']}, simulator {values['env.simulator']}" if "env.task" in values else ""
-        text = f"chunk PPO{task}, run {counters.run_id}, {counters.policy_version} updates, {counters.num_steps} steps"
+        made = f"{count_of(counters.policy_version, 'update')}, {count_of(counters.num_steps, 'step')}"
+        text = f"chunk PPO{task}, run {counters.run_id}, {made}"
         return before.then(Stage(TRAINING, text))
 
 

@@ -23,6 +23,7 @@ from sensor_msgs.msg import CompressedImage, Image
 
 from chunk_ppo_ros.config import CLASSIFIER_SOURCE
 from chunk_ppo_ros.core.types import RewardTerm
+from chunk_ppo_ros.core.wording.counts import count_of
 from chunk_ppo_ros.data.store import Key
 from chunk_ppo_ros.imitation.success_classifier import ClassifierError, SuccessClassifier
 from chunk_ppo_ros.nodes.common.conditions import Conditions
@@ -158,7 +159,7 @@ class ClassifierNode(Node):
 
     def _tell(self) -> tuple[str, dict[str, Value]]:
         """Returns what the diagnostics tell."""
-        waits = f"images from after the end of {len(self._results)} chunks" if self._results else ""
+        waits = f"images from after the end of {count_of(len(self._results), 'chunk')}" if self._results else ""
         values: dict[str, Value] = {
             "waits for": waits,
             "queue": len(self._results),

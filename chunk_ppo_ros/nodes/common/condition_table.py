@@ -192,7 +192,7 @@ RECORDING_ENDED = Condition(
 )
 RECORDING_GAPS = Condition(
     key="gaps {topic}",
-    text="the recording lacks {total} messages of {topic} so far, which were lost on the way to recorder_node",
+    text="the recording lacks {lost} of {topic} so far, lost on the way to recorder_node",
     cleared="the recording of {topic} is whole again",
 )
 

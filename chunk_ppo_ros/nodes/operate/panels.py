@@ -8,6 +8,7 @@ from collections.abc import Callable, Iterable
 
 from textual.content import Content
 
+from chunk_ppo_ros.core.wording.counts import count_of
 from chunk_ppo_ros.evaluation.statistics import success_interval
 from chunk_ppo_ros.nodes.common.sensors.sensor_ages import SensorAge, read_ages
 from chunk_ppo_ros.nodes.operate.actions.commands import with_keys
@@ -90,11 +91,11 @@ def training_lines(picture: Picture, width: int) -> list[str]:
         lines = [f"rollout {rollout.num_accepted} of {rollout.num_required}   policy version {rollout.version}"]
     if chunk is None:
         return [*lines, "no chunk yet"]
-    behind = "?" if rollout is None else str(max(0, rollout.version - chunk.policy_version))
+    behind = "? versions" if rollout is None else count_of(max(0, rollout.version - chunk.policy_version), "version")
     who = "you" if chunk.human else f"v{chunk.policy_version}"
-    lines.append(f"chunk {chunk.sequence_number} of {who}: V(s) {chunk.value:.2f}, {chunk.num_steps} steps")
+    lines.append(f"chunk {chunk.sequence_number} of {who}: V(s) {chunk.value:.2f}, {count_of(chunk.num_steps, 'step')}")
     age = "?" if picture.start_age is None else f"{picture.start_age:.2f} s"
-    lines.append(f"stale: {behind} versions, {age} at start")
+    lines.append(f"stale: {behind}, {age} at start")
     return [fitted(line, width) for line in [*lines, f"ended {_ends(picture)}"]]
 
 
@@ -106,7 +107,8 @@ def _deployment_lines(picture: Picture) -> list[str]:
     chunk, age = picture.chunk, picture.start_age
     newest = "no chunk yet"
     if chunk is not None:
-        newest = f"chunk {chunk.sequence_number} of {'you' if chunk.human else 'the policy'}: {chunk.num_steps} steps"
+        who = "you" if chunk.human else "the policy"
+        newest = f"chunk {chunk.sequence_number} of {who}: {count_of(chunk.num_steps, 'step')}"
     observed = "?" if age is None else f"{age:.2f} s"
     return ["none: a checkpoint acts", newest, f"observation {observed} old at start", f"ended {_ends(picture)}"]
 

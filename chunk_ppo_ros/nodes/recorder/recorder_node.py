@@ -19,6 +19,7 @@ from chunk_ppo_ros.config import TrainConfig
 from chunk_ppo_ros.core.errors import EpisodesError
 from chunk_ppo_ros.core.files.disk_errors import usable
 from chunk_ppo_ros.core.units import MEBIBYTE
+from chunk_ppo_ros.core.wording.counts import count_of
 from chunk_ppo_ros.data.bags.bag_writer import BagRecorder, load_types
 from chunk_ppo_ros.data.bags.salvaging.salvage import cut_off_parts, salvage_part
 from chunk_ppo_ros.nodes.common import condition_table
@@ -109,7 +110,7 @@ class RecorderNode(Node):
         self._conditions.raise_condition(condition_table.RECORDING_ENDED, reason=str(error))
 
     def _note_lost(self, topic: str, total: int) -> None:
-        self._conditions.raise_condition(condition_table.RECORDING_GAPS, topic=topic, total=total)
+        self._conditions.raise_condition(condition_table.RECORDING_GAPS, topic=topic, lost=count_of(total, "message"))
 
     def _on_period(self) -> None:
         for one in self._topics:

@@ -22,6 +22,7 @@ from chunk_ppo_ros.config.commands.runs import replay_parser
 from chunk_ppo_ros.config.parameter_file import load_config_file
 from chunk_ppo_ros.core.errors import UserError
 from chunk_ppo_ros.core.progress import RUN_ID
+from chunk_ppo_ros.core.wording.counts import count_of
 from chunk_ppo_ros.data.bags.bag_messages import Bags, opened
 from chunk_ppo_ros.data.bags.storage.bag_folder import find_bags
 from chunk_ppo_ros.nodes.common.ros_log_folder import ensure_log_folder
@@ -49,9 +50,11 @@ def main(arguments: Sequence[str]) -> int:
     bags = tuple(_find(given.bag))
     config = _settings(Path(given.bag), given.params_file)
     recorded = read_run(bags)
-    print(f"replays run {recorded.run_id} with {len(recorded.transitions)} transitions from {given.bag}", flush=True)
+    number = count_of(len(recorded.transitions), "transition")
+    print(f"replays run {recorded.run_id} with {number} from {given.bag}", flush=True)
     if recorded.lost:
-        print(f"the recording lacks {len(recorded.lost)} accepted transitions; they are not compared", flush=True)
+        lost = count_of(len(recorded.lost), "accepted transition")
+        print(f"the recording lacks {lost}; what it lacks is not compared", flush=True)
     with _folder(given.output) as output:
         _replay(recorded, bags, settings_of_replay(config, output), patience=given.patience)
         results = _compare(recorded, bags, output, given.compare)

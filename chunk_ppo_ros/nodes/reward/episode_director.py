@@ -8,6 +8,7 @@ from rclpy.node import Node
 
 from chunk_ppo_ros.config import RewardConfig
 from chunk_ppo_ros.core.types import ChunkId, ChunkOutcome
+from chunk_ppo_ros.core.wording.counts import count_of
 from chunk_ppo_ros.nodes.reward.durable.run_log import RunLog
 from chunk_ppo_ros.nodes.reward.episode_publisher import EpisodePublisher
 from chunk_ppo_ros.nodes.reward.outcome_publisher import OutcomePublisher
@@ -120,7 +121,7 @@ class EpisodeDirector:
             records.versions.pop(id.sequence_number, None)
         withdrawn = self._outbox.discard_episode(episode)
         self._outcomes.withdraw([*(id.sequence_number for id in dropped), *withdrawn], message)
-        lost = f"{len(dropped)} chunks dropped, {len(withdrawn)} transitions withdrawn"
+        lost = f"{count_of(len(dropped), 'chunk')} dropped, {count_of(len(withdrawn), 'transition')} withdrawn"
         self._logger.warning(f"episode {episode} is discarded: {message} ({lost})")
         self.close(Ending.DISCARDED, message)
 

@@ -14,6 +14,7 @@ from rclpy.node import Node
 from chunk_ppo_ros.core.counter_file import CounterFile
 from chunk_ppo_ros.core.errors import UserError
 from chunk_ppo_ros.core.types import DEFAULT_SENDER
+from chunk_ppo_ros.core.wording.counts import count_of
 from chunk_ppo_ros.nodes.common import condition_table
 from chunk_ppo_ros.nodes.common.conditions import Conditions
 from chunk_ppo_ros.nodes.wire import topics
@@ -104,7 +105,7 @@ class EpisodePublisher:
         text = f"episode {change.episode} {change.event.name}"
         if change.event is Event.ENDED:
             outcome = "" if change.ending is Ending.NONE else f" as {change.ending.name}"
-            numbers = f"reward {change.total_reward:.2f}, {change.num_chunks} chunks"
+            numbers = f"reward {change.total_reward:.2f}, {count_of(change.num_chunks, 'chunk')}"
             self._node.get_logger().info(f"{text}{outcome}, {numbers}; {change.message}")
         elif change.event in (Event.PAUSED, Event.RESUMED):
             self._node.get_logger().info(f"{text}; {change.message}")  # rclpy refuses two severities from one line.

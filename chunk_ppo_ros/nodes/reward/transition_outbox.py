@@ -8,6 +8,7 @@ from chunk_ppo_msgs import msg
 from rclpy.node import Node
 
 from chunk_ppo_ros.core.types import DEFAULT_SENDER, Transition
+from chunk_ppo_ros.core.wording.counts import count_of
 from chunk_ppo_ros.nodes.common.conditions import Conditions
 from chunk_ppo_ros.nodes.common.inputs.handled_inputs import Handles, not_told
 from chunk_ppo_ros.nodes.common.peers.publisher_guard import PublisherGuard
@@ -57,8 +58,9 @@ class TransitionOutbox:
     def begin_run(self, run_id: str) -> None:
         """Drops all transitions of the run before."""
         if len(self._delivery):
-            dropped = f"{len(self._delivery)} transitions of run {self._run_id}"
-            self._logger.warning(f"{dropped} are dropped: run {run_id} began")
+            dropped = f"{count_of(len(self._delivery), 'transition')} of run {self._run_id}"
+            verb = "is" if len(self._delivery) == 1 else "are"
+            self._logger.warning(f"{dropped} {verb} dropped: run {run_id} began")
         self._run_id = run_id
         self._delivery = Delivery()
 

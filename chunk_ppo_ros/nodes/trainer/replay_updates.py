@@ -16,12 +16,12 @@ from chunk_ppo_ros.agent.learner import Learner
 from chunk_ppo_ros.agent.run_start.learner_state import LearnerState, initial_state
 from chunk_ppo_ros.agent.run_start.starting_checkpoint import OpenedCheckpoint
 from chunk_ppo_ros.agent.stored_run.run_folders import STORES, RunFolders
-from chunk_ppo_ros.agent.stored_run.wording import number_of
 from chunk_ppo_ros.config import RunConfig, TrainConfig
 from chunk_ppo_ros.config.commands.runs import replay_updates_parser
 from chunk_ppo_ros.core.consumption.chunk_ranges import ChunkKey
 from chunk_ppo_ros.core.errors import UserError
 from chunk_ppo_ros.core.types import Transition
+from chunk_ppo_ros.core.wording.counts import count_of
 from chunk_ppo_ros.core_jax.tree_digest import tree_digest
 from chunk_ppo_ros.data.journal_index import JournalIndex
 from chunk_ppo_ros.data.rollout_journal import NAME
@@ -65,12 +65,12 @@ class Replay:
     def __str__(self) -> str:
         is_one = self.first == self.last
         versions = f"version {self.last}" if is_one else f"versions {self.first} to {self.last}"
-        made = f"{versions} of {self.run_id}, made again from {number_of(self.num_chunks, 'transition')}"
+        made = f"{versions} of {self.run_id}, made again from {count_of(self.num_chunks, 'transition')}"
         have = "has" if is_one else "have"
         if self.is_equal:
             return f"replay-updates: {made}, {have} equal weights (sha256 {self.digest[:DIGITS]})"
         before, now = self.num_processors
-        used = number_of(before, "processor")
+        used = count_of(before, "processor")
         why = f"; the run used {used}, this process {now}: use as many" if before != now else ""
         return f"replay-updates: {made}, {have} other weights at version {self.last}{why}"
 
@@ -139,7 +139,7 @@ class StoredRun:
         if not missing:
             return ""
         which = f"of version {version} {'is' if len(missing) == 1 else 'are'} not stored"
-        return f"{number_of(len(missing), 'transition')} {which}, as {missing[0][0]} {missing[0][1]}"
+        return f"{count_of(len(missing), 'transition')} {which}, as {missing[0][0]} {missing[0][1]}"
 
 
 def replay(run: RunFolders) -> Replay:

@@ -17,6 +17,7 @@ from chunk_ppo_ros.core.consumption.chunk_ranges import ChunkKey
 from chunk_ppo_ros.core.errors import FRESH_UNASKED
 from chunk_ppo_ros.core.metrics import Metrics
 from chunk_ppo_ros.core.types import DEFAULT_SENDER, ChunkId, Transition
+from chunk_ppo_ros.core.wording.counts import clause
 from chunk_ppo_ros.data.rollout_journal import RolloutJournal
 from chunk_ppo_ros.nodes.common.progress_bars import update_bar
 from chunk_ppo_ros.nodes.trainer.intake.checks import IntakeChecks
@@ -97,7 +98,7 @@ class TrainingRun:
         self.buffer = self._empty_buffer()
         self._fill(logger)
         if self.buffer.num_accepted:
-            logger.info(f"{self.buffer.num_accepted} transitions are restored from the journal")
+            logger.info(f"{clause(self.buffer.num_accepted, 'transition', 'is', 'are')} restored from the journal")
 
     def discard(self, sender: str, episode: int) -> list[ChunkId]:
         """Drops the transitions of an episode, also those that arrive later, and returns the dropped chunks."""

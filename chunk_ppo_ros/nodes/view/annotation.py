@@ -11,6 +11,7 @@ from pathlib import Path
 import numpy as np
 from PIL import Image, ImageDraw, ImageFont
 
+from chunk_ppo_ros.core.wording.counts import count_of
 from chunk_ppo_ros.nodes.common.newest_chunk import NewestChunk
 from chunk_ppo_ros.reporting.fonts.font_choice import ADVICE, drawable, font_of
 
@@ -89,7 +90,7 @@ def facts_lines(facts: ViewFacts) -> list[Line]:
     if facts.num_episodes:
         last = {True: "; the last one was solved", False: "; the last one was not", None: ""}[facts.was_solved]
         color = SOLVED if facts.was_solved else TEXT
-        lines.append(Line(f"{facts.num_solved} of {facts.num_episodes} episodes solved{last}", color))
+        lines.append(Line(f"{facts.num_solved} of {count_of(facts.num_episodes, 'episode')} solved{last}", color))
     if facts.waits_for:
         command = f": {facts.command}" if facts.command else ""
         lines.append(Line(f"waits for {facts.waits_for}{command}", WAITING))

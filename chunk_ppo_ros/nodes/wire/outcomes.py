@@ -7,6 +7,7 @@ import dataclasses
 from chunk_ppo_msgs import msg
 
 from chunk_ppo_ros.core import types
+from chunk_ppo_ros.core.wording.counts import count_of
 from chunk_ppo_ros.nodes.wire.arrays import finite, header_of, to_float32
 from chunk_ppo_ros.nodes.wire.executions import execution_from_message, execution_to_message
 from chunk_ppo_ros.nodes.wire.format_check import check_format
@@ -88,6 +89,6 @@ def outcome_from_message(message: msg.ChunkOutcome) -> types.ChunkOutcome:
     if message.intervened != outcome.cut_by_takeover:
         raise ValueError(
             f"intervened must say whether a takeover cut the chunk, got {message.intervened} for the status "
-            f"{outcome.execution.status.name} after {outcome.num_steps} steps"
+            f"{outcome.execution.status.name} after {count_of(outcome.num_steps, 'step')}"
         )
     return outcome

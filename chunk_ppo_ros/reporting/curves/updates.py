@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterable
 from typing import Self
 
+from chunk_ppo_ros.core.wording.counts import count_of
 from chunk_ppo_ros.reporting.curves.thinned import ThinnedTable
 from chunk_ppo_ros.reporting.metrics_file import Record
 
@@ -68,6 +69,12 @@ class Updates:
     def counted(self, name: str) -> int:
         """Returns a counter of progress, such as "num_steps", after the newest update."""
         return int(self.last[name]) if self.last else 0
+
+    @property
+    def trained_on(self) -> str:
+        """A text that says how many updates, chunks and control steps the run has trained on."""
+        chunks, steps = self.counted("num_chunks"), self.counted("num_steps")
+        return f"{count_of(len(self), 'update')}, {count_of(chunks, 'chunk')}, {count_of(steps, 'control step')}"
 
     @property
     def names(self) -> list[str]:

@@ -10,6 +10,7 @@ from pathlib import Path
 import numpy as np
 
 from chunk_ppo_ros.core.atomic_file import write_atomically
+from chunk_ppo_ros.core.wording.counts import count_of
 from chunk_ppo_ros.reporting.curves.episodes import REWARD, SUCCESS
 from chunk_ppo_ros.reporting.curves.thinned import Points
 from chunk_ppo_ros.reporting.page.chart import COLORS, Chart, Series, Style
@@ -64,7 +65,7 @@ def _page(runs: Sequence[RunData], groups: Sequence[Group], folder: Path) -> Htm
         *(_chart(title, groups, functools.partial(_updates, name=name)) for name, title in _UPDATES.items()),
     ]
     written = time.strftime("%Y-%m-%d %H:%M:%S")
-    told = f"{len(runs)} runs in {len(groups)} {'group' if len(groups) == 1 else 'groups'}, written at {written}. "
+    told = f"{count_of(len(runs), 'run')} in {count_of(len(groups), 'group')}, written at {written}. "
     told += (
         "The runs of a group differ only in the seed, in names and in folders. Thick curves are means over the runs of "
         "a group, areas are 95 % intervals over its runs (Student's t), and thin curves are single runs."
@@ -164,8 +165,7 @@ def _evaluated(group: Group) -> str:
 
 
 def _of_runs(decoding: str, values: Sequence[float]) -> str:
-    runs = "1 run" if len(values) == 1 else f"{len(values)} runs"
-    return f"{decoding}, {runs}: {interval_text(values, '.1%', is_share=True)}"
+    return f"{decoding}, {count_of(len(values), 'run')}: {interval_text(values, '.1%', is_share=True)}"
 
 
 def _settings_table(groups: Sequence[Group]) -> Html:

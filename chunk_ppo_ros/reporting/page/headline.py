@@ -7,6 +7,7 @@ from collections.abc import Sequence
 from pathlib import Path
 
 from chunk_ppo_ros.core.units import probability_text
+from chunk_ppo_ros.core.wording.counts import count_of
 from chunk_ppo_ros.reporting.curves.updates import Updates
 from chunk_ppo_ros.reporting.metrics_file import Record
 from chunk_ppo_ros.reporting.page.html import Html, joined, table, tag
@@ -36,7 +37,7 @@ def headline(run: RunData, *, now: float) -> Html:
 
 def state(run: RunData, *, now: float) -> str:
     """Returns sentences that say how far the run is, whether it was resumed, and how old its newest record is."""
-    done = f"{run.num_steps} of {run.total_steps} control steps in {len(run.updates)} updates"
+    done = f"{run.num_steps} of {count_of(run.total_steps, 'control step')} in {count_of(len(run.updates), 'update')}"
     complete = f"The run is complete: it has trained on {done}."
     partial = f"The run is not complete: it has trained on {done}. {_RUNNING[run.is_running]}"
     newest = time.strftime(_DATE, time.localtime(run.newest))
@@ -62,7 +63,8 @@ def _cards(run: RunData) -> list[Html]:
     cards = [_evaluation_card(record) for record in _first_and_last(run.evaluations)]
     episodes, updates = run.episodes, run.updates
     if len(episodes):
-        text = f"solved while training, sampled: the first and the last {episodes.part} of {len(episodes)} episodes"
+        number = count_of(len(episodes), "episode")
+        text = f"solved while training, sampled: the first and the last {episodes.part} of {number}"
         cards.append(_card(f"{episodes.first.solved:.1%} → {episodes.last.solved:.1%}", text))
     else:
         cards.append(_card("–", "solved while training, sampled: no episode has ended yet"))
@@ -102,11 +104,11 @@ def _warnings(run: RunData) -> list[Html]:
         texts.append(f"The run did not start from the checkpoint that was asked for: {run.start.get('start')}.")
     if len(run.episodes) and run.episodes.all.solved == 0.0:
         texts.append(
-            f"None of {len(run.episodes)} episodes was solved. Chunk PPO improves a policy that solves some episodes; "
-            "docs/tune.md says from which share on."
+            f"None of {count_of(len(run.episodes), 'episode')} was solved. Chunk PPO improves a policy that solves "
+            "some episodes; docs/tune.md says from which share on."
         )
     if undone := run.updates.num_not_kept:
-        texts.append(f"{undone} of {len(run.updates)} updates were not kept, so they changed no weights.")
+        texts.append(f"Updates that were not kept, so that they changed no weights: {undone} of {len(run.updates)}.")
     texts += _not_numbers(run.updates)
     return [tag("p", text, class_="warning") for text in texts]
 
@@ -116,7 +118,8 @@ def _not_numbers(updates: Updates) -> list[str]:
     if not updates.nulls:
         return []
     named = ", ".join(f"{name} in {count}" for name, count in updates.nulls.items())
-    return [f"Some metrics were not finite numbers, of {len(updates)} updates: {named}. Curves leave these out."]
+    of = count_of(len(updates), "update")
+    return [f"Some metrics were not finite numbers, of {of}: {named}. Curves leave these out."]
 
 
 def evaluation_table(evaluations: Sequence[Record]) -> Html:

@@ -6,6 +6,7 @@ from collections.abc import Sequence
 
 import numpy as np
 
+from chunk_ppo_ros.core.wording.counts import clause, count_of
 from chunk_ppo_ros.data.chunk_sample.facts import ChunkFacts
 from chunk_ppo_ros.reporting.page.chart import BLUE
 from chunk_ppo_ros.reporting.page.html import Html, joined, tag
@@ -32,11 +33,11 @@ def _histogram(title: str, values: Sequence[float]) -> Html:
         return tag("figure", tag("h3", title), tag("p", "There is no such chunk in the sample.", class_="empty"))
     low, high = float(finite.min()), float(finite.max())
     if low == high:
-        text = f"All {finite.size} chunks have the value {low:.4g}."
+        text = f"{clause(finite.size, 'chunk', 'has', 'have')} the value {low:.4g}."
         return tag("figure", tag("h3", title), tag("p", text, class_="empty"))
     counts, _ = np.histogram(finite, bins=_BINS, range=(low, high))
     left_out = len(values) - finite.size
-    note = f"{finite.size} chunks, mean {finite.mean():.4g}, median {np.median(finite):.4g}."
+    note = f"{count_of(finite.size, 'chunk')}, mean {finite.mean():.4g}, median {np.median(finite):.4g}."
     note += f" {left_out} are left out, because they are not finite." if left_out else ""
     return tag("figure", tag("h3", title), _svg(counts, low, high, title), tag("p", note, class_="note"))
 
@@ -46,7 +47,7 @@ def _svg(counts: np.ndarray, low: float, high: float, title: str) -> Html:
     bars = [
         tag(
             "rect",
-            tag("title", f"{low + (high - low) * place / _BINS:.3g} and more: {count} chunks"),
+            tag("title", f"{low + (high - low) * place / _BINS:.3g} and more: {count_of(count, 'chunk')}"),
             x=f"{place * width + 0.5:.1f}",
             y=f"{_BASE - 104.0 * count / most:.1f}",
             width=f"{width - 1.0:.1f}",
@@ -60,7 +61,7 @@ def _svg(counts: np.ndarray, low: float, high: float, title: str) -> Html:
         _text(f"{low:.3g}", 0.0, "start"),
         _text(f"{(low + high) / 2.0:.3g}", _WIDTH / 2.0, "middle"),
         _text(f"{high:.3g}", _WIDTH, "end"),
-        _text(f"the highest bar: {most} chunks", _WIDTH, "end", y=12.0),
+        _text(f"the highest bar: {count_of(most, 'chunk')}", _WIDTH, "end", y=12.0),
     ]
     line = tag("line", x1=0, y1=_BASE, x2=_WIDTH, y2=_BASE, stroke="#5a6270")
     content = joined([*bars, line, *texts], "")

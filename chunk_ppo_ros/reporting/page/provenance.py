@@ -57,10 +57,7 @@ def provenance(run: RunData) -> Html:
         ("duration", duration(run)),
         ("seed", run.config["run"].get("seed", "not recorded")),
         ("start", run.start.get("start") or "not recorded"),
-        (
-            "trained on",
-            f"{len(run.updates)} updates, {run.updates.counted('num_chunks')} chunks, {run.num_steps} control steps",
-        ),
+        ("trained on", run.updates.trained_on),
         ("finished episodes", len(run.episodes)),
         ("software", software(run)),
     ]

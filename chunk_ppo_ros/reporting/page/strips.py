@@ -7,6 +7,7 @@ import io
 import numpy as np
 from PIL import Image
 
+from chunk_ppo_ros.core.wording.counts import count_of
 from chunk_ppo_ros.data.chunk_sample.facts import ChunkFacts, ChunkSample, EpisodeStrip
 from chunk_ppo_ros.reporting.page.html import Html, data_uri, joined, tag
 
@@ -32,7 +33,7 @@ def _strip(strip: EpisodeStrip) -> Html:
     how = "solved" if strip.success else "not solved"
     shown = f", of which {len(strip.chunks)} are shown" if len(strip.chunks) < strip.num_chunks else ""
     prompt = f", prompt “{strip.prompt}”" if strip.prompt else ""
-    title = f"Episode {last.episode}, {how}: {strip.num_chunks} chunks{shown}{prompt}"
+    title = f"Episode {last.episode}, {how}: {count_of(strip.num_chunks, 'chunk')}{shown}{prompt}"
     versions = sorted({first.policy_version, last.policy_version})
     by = f"Sampled by policy version {' to '.join(map(str, versions))}."
     steps = [_step(facts, images) for facts, images in zip(strip.chunks, strip.images, strict=True)]
@@ -46,7 +47,7 @@ def _step(facts: ChunkFacts, images: np.ndarray) -> Html:
     picture = tag_image(stacked, f"cameras before chunk {facts.chunk}", width=width, height=height)
     lines: list[object] = [tag("strong", f"chunk {facts.chunk}"), f"V {facts.value:.3f}", f"r {facts.reward:.3f}"]
     lines.append("driven by a human" if facts.human_driven else f"log p {facts.log_prob:.1f}")
-    lines.append(f"{facts.num_steps} steps")
+    lines.append(count_of(facts.num_steps, "step"))
     if facts.num_clamped_steps:
         lines.append(f"{facts.num_clamped_steps} limited")
     lines += [tag("strong", "solved")] if facts.success else ["ended"] if facts.ends_episode else []

@@ -7,6 +7,7 @@ import math
 import time
 from collections.abc import Callable
 
+from chunk_ppo_ros.core.wording.counts import count_of
 from chunk_ppo_ros.reporting.progress.durations import duration_text
 
 _HALF_A_DAY, _YEAR = 12 * 3600.0, 365 * 24 * 3600.0
@@ -48,7 +49,8 @@ class RunEstimate:
         """
         if num_steps >= self._total:
             above = num_steps - self._total
-            return f"done; the last rollout is a whole one, which makes {above} steps more" if above else "done"
+            more = f"; the last rollout is a whole one, which makes {count_of(above, 'step')} more"
+            return f"done{more if above else ''}"
         at = self._clock()
         if self._first is None:
             self._first = at, num_steps

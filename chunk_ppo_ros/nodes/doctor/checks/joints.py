@@ -7,9 +7,10 @@ from collections.abc import Iterator
 import numpy as np
 
 from chunk_ppo_ros.core.findings.finding import Finding, error, ok, skipped, warn
+from chunk_ppo_ros.core.wording.counts import count_of
 from chunk_ppo_ros.nodes.doctor.checks.looking import NOT_LOOKED, in_words
 from chunk_ppo_ros.nodes.doctor.facts import Facts
-from chunk_ppo_ros.nodes.doctor.graph_facts import JointFacts
+from chunk_ppo_ros.nodes.doctor.graph_facts import JointFacts, TopicFacts
 from chunk_ppo_ros.robot import aloha, grippers
 
 FAILED_READ = -np.pi
@@ -28,7 +29,7 @@ def presence(facts: Facts) -> Iterator[Finding]:
     for arm in facts.graph.followers:
         advice = "start the driver of the arm, in this ROS domain and within its discovery range"
         if arm.topic.arrivals:
-            yield ok(arm.topic.name, f"{len(arm.topic.arrivals)} messages of {in_words(arm.topic.publishers)}")
+            yield ok(arm.topic.name, _arrivals(arm.topic))
         elif arm.topic.publishers and facts.config.env.is_lockstep:
             yield skipped(arm.topic.name, "silent; in lockstep a simulator sends them only in answer to commands")
         elif arm.topic.publishers:
@@ -38,7 +39,7 @@ def presence(facts: Facts) -> Iterator[Finding]:
             yield error(arm.topic.name, "nobody publishes on it", advice)
     for arm in facts.graph.leaders:
         if arm.topic.arrivals:
-            yield ok(arm.topic.name, f"{len(arm.topic.arrivals)} messages of {in_words(arm.topic.publishers)}")
+            yield ok(arm.topic.name, _arrivals(arm.topic))
         else:
             yield skipped(arm.topic.name, "silent; only a takeover by a human needs the leaders")
 
@@ -102,6 +103,11 @@ def _range(name: str, angles: np.ndarray) -> Finding:
         advice = "this is so in the sleep pose; the arm moves monotonically into its range when it starts"
         return warn(name, f"outside the joint limits: {', '.join(outside)} rad", advice)
     return ok(name, f"{listed} rad, within the joint limits")
+
+
+def _arrivals(topic: TopicFacts) -> str:
+    """Returns how many messages came, and of which nodes."""
+    return f"{count_of(len(topic.arrivals), 'message')} of {in_words(topic.publishers)}"
 
 
 def _heard(facts: Facts) -> list[JointFacts]:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from chunk_ppo_ros.core.wording.counts import clause
 from chunk_ppo_ros.nodes.reward.durable.run_log import RunLog
 from chunk_ppo_ros.nodes.reward.episode_director import EpisodeDirector
 from chunk_ppo_ros.nodes.reward.run_records import RunRecords
@@ -39,7 +40,8 @@ class PassingHolds:
         """Pauses, or lets the episode go on, as things are now."""
         delivery = self._outbox.delivery
         if delivery.full:
-            self._hold(episodes.DELIVERY, f"{len(delivery)} transitions wait for the answer of {self._announcer}")
+            what = clause(len(delivery), "transition", "waits", "wait")
+            self._hold(episodes.DELIVERY, f"{what} for the answer of {self._announcer}")
         elif delivery.eased:
             self._release(episodes.DELIVERY, f"{self._announcer} answers")
         if self._log.is_blocked:

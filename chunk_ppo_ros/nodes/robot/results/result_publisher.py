@@ -14,6 +14,7 @@ from rclpy.serialization import serialize_message
 
 from chunk_ppo_ros.core.execution import ExecutionResult, Status
 from chunk_ppo_ros.core.types import DEFAULT_SENDER
+from chunk_ppo_ros.core.wording.counts import count_of
 from chunk_ppo_ros.data.store import Key
 from chunk_ppo_ros.nodes.common.conditions import Conditions
 from chunk_ppo_ros.nodes.common.hold_off import HoldOff
@@ -136,7 +137,7 @@ class ResultPublisher:
     def _take(self, result: ExecutionResult) -> None:
         self._diagnostics.note_result(result)
         if result.status in (Status.REFUSED, Status.FAULT, Status.INTERRUPTED):
-            text = f"chunk {result.status.name} after {result.num_steps} steps that count: {result.message}"
+            text = f"chunk {result.status.name} after {count_of(result.num_steps, 'step')} that count: {result.message}"
             line = self._hold_off.line(text, time.monotonic())
             if line is not None:
                 self._node.get_logger().warning(line)

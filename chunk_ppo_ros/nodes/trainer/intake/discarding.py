@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from chunk_ppo_msgs import msg
 
+from chunk_ppo_ros.core.wording.counts import count_of
 from chunk_ppo_ros.nodes.common.worker_node import WorkerNode
 from chunk_ppo_ros.nodes.trainer.acknowledger import Acknowledger
 from chunk_ppo_ros.nodes.trainer.acknowledgment import Acknowledgment
@@ -51,5 +52,5 @@ class Discarding:
         discarded = Acknowledgment(msg.TransitionAck.DISCARDED, f"episode {episode} is discarded")
         for id in dropped:
             self._acknowledger.acknowledge(id, discarded, run.buffer)
-        text = f"episode {episode} is discarded with {len(dropped)} transitions of this rollout"
+        text = f"episode {episode} is discarded with {count_of(len(dropped), 'transition')} of this rollout"
         self._node.get_logger().info(text)

@@ -12,6 +12,7 @@ import numpy as np
 
 from chunk_ppo_ros.config import Pi0FASTActorCriticConfig, TrainConfig
 from chunk_ppo_ros.core.types import ChunkOutcome, RewardTerm, SampledChunk, Transition, total_reward
+from chunk_ppo_ros.core.wording.counts import count_of
 from chunk_ppo_ros.robot.chunk_length import chunk_discount
 
 LARGEST_TARGET = 1000.0
@@ -44,7 +45,7 @@ def check_plausible(transition: Transition, config: TrainConfig) -> None:
     _check_reward(transition.outcome, limit=config.reward.max_chunk_reward)
     discount = chunk_discount(config.ppo, transition.outcome.num_steps)
     if not math.isclose(transition.discount, discount, rel_tol=1e-5, abs_tol=1e-7):
-        steps = f"{transition.outcome.num_steps} steps"
+        steps = count_of(transition.outcome.num_steps, "step")
         raise ValueError(f"discount must be {discount:g} after {steps}, got {transition.discount:g}")
     for name, value in (("value", chunk.value), ("next_value", transition.next_value)):
         _check_value(name, value, config)

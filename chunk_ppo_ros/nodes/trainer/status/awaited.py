@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from chunk_ppo_ros.core.wording.counts import count_of
 from chunk_ppo_ros.nodes.common.worker_node import WorkerNode
 from chunk_ppo_ros.nodes.trainer.intake.first_reports import FirstReports
 from chunk_ppo_ros.nodes.trainer.training_run import TrainingRun
@@ -32,5 +33,4 @@ def _awaited_in_rollout(run: TrainingRun) -> str:
         return "an operator, because the update has failed"
     if run.intake.waits_for_disk:
         return "the disk, to store transitions"
-    missing = buffer.num_required - buffer.num_accepted
-    return f"{missing} more transition{'s' if missing > 1 else ''}"
+    return count_of(buffer.num_required - buffer.num_accepted, "more transition")

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 
-def number_of(count: int, noun: str) -> str:
+def count_of(count: int, noun: str) -> str:
     """Returns a number and a noun, which gets an "s" for all numbers but one."""
     return f"{count} {noun}" if count == 1 else f"{count} {noun}s"
 
@@ -17,4 +17,4 @@ def clause(count: int, noun: str, one: str, several: str) -> str:
         one: the verb for one, such as "waits".
         several: the verb for all other numbers, such as "wait".
     """
-    return f"{number_of(count, noun)} {one if count == 1 else several}"
+    return f"{count_of(count, noun)} {one if count == 1 else several}"

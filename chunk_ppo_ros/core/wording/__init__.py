@@ -1,0 +1,1 @@
+"""Writes what people read the way that people write it."""
