@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import re
+import signal
 import subprocess
 import sys
 import time
@@ -15,6 +16,7 @@ import rclpy
 from chunk_ppo_msgs.msg import ActionChunk, EpisodeState, TaskReward
 from chunk_ppo_msgs.srv import EndEpisode
 from rclpy.node import Node
+from sensor_msgs.msg import Imu
 from std_msgs.msg import Float32
 from std_srvs.srv import SetBool
 
@@ -89,6 +91,15 @@ def test_the_rate_of_a_topic_is_measured(referee: Referee) -> None:
 def test_the_rate_of_a_topic_that_falls_silent_is_told_too(referee: Referee) -> None:
     lines = run("topic", "hz", "/episode_state", "--seconds", "1").stdout.splitlines()
     assert set(lines) == {"1 message so far"}
+
+
+def test_ctrl_c_ends_a_look_with_the_code_of_all_commands(referee: Referee) -> None:
+    command = [sys.executable, "-m", "chunk_ppo_ros", "topic", "echo", "/numbers"]
+    with subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True) as process:
+        assert process.stdout is not None and process.stdout.readline() == "{data: 2.5}\n"
+        process.send_signal(signal.SIGINT)
+        assert process.wait(timeout=30) == 130
+        assert process.stderr is not None and process.stderr.read().endswith("topic: stopped\n")
 
 
 def test_a_message_is_published(referee: Referee) -> None:
@@ -167,8 +178,25 @@ def test_messages_are_filled_from_yaml() -> None:
     ):
         with pytest.raises(UserError, match=message):
             fill(TaskReward(), wrong)
-    with pytest.raises(UserError, match="'stam' is none of stamp, frame_id"):
+    with pytest.raises(UserError, match="instead of 'stam' there are stamp, frame_id"):
         field_of(reward, "header.stam")
+
+
+def test_an_element_of_any_array_is_a_field() -> None:
+    """An array of a fixed size is one of numpy, one of numbers is an array.array, and one of messages is a list."""
+    covariance = Imu(orientation_covariance=np.arange(9.0))
+    assert as_yaml(as_plain(field_of(covariance, "orientation_covariance.8"))) == "8.0"
+    assert field_of(ActionChunk(actions=np.arange(3, dtype=np.float32)), "actions.2") == 2.0
+    for wrong, there in (
+        ("orientation_covariance.9", "instead of '9' there are elements 0 to 8"),
+        ("orientation_covariance.x", "instead of 'x' there are elements 0 to 8"),
+        ("header.frame_id.0", "instead of '0' there are no fields"),
+        ("orientation.x.y", "instead of 'y' there are no fields"),
+    ):
+        with pytest.raises(UserError, match=there):
+            field_of(covariance, wrong)
+    with pytest.raises(UserError, match="instead of '0' there are no elements"):
+        field_of(TaskReward(), "terms.0")
 
 
 def test_types_are_named_as_ros_names_them() -> None:

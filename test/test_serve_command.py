@@ -91,6 +91,14 @@ def test_a_checkpoint_is_served_as_its_actor_acts(checkpoint: Path, tmp_path: Pa
     assert answer["policy_version"] == 7 and answer["log_prob"] == pytest.approx(chunk.log_prob, abs=1e-3)
 
 
+def test_sigterm_ends_the_server_with_the_code_of_all_commands(checkpoint: Path) -> None:
+    with served(str(checkpoint)) as server:
+        server.process.send_signal(signal.SIGTERM)
+        rest, errors = server.process.communicate(timeout=TIMEOUT)
+    assert server.process.returncode == 143, errors
+    assert rest.splitlines()[-1] == "served no chunk" and not errors
+
+
 def test_only_a_policy_that_knows_one_prompt_has_a_default(checkpoint: Path, tmp_path: Path) -> None:
     own, foreign = Checkpoint.open(checkpoint), Checkpoint.open(small_policy.save_openpi(tmp_path / "openpi"))
     config = small_policy.configure(tmp_path)

@@ -34,7 +34,7 @@ CLIENT_HORIZON = 25
 
 
 def main(arguments: Sequence[str]) -> int:
-    """Runs `chunk_ppo serve CHECKPOINT` until Ctrl-C."""
+    """Runs `chunk_ppo serve CHECKPOINT` until Ctrl-C or SIGTERM, and returns what a shell tells of such an end."""
     parser = serve_parser()
     parsed = parser.parse_args(arguments)
     if not 0 <= parsed.port <= 65535:
@@ -54,7 +54,7 @@ def main(arguments: Sequence[str]) -> int:
     _say(f"served {server.latencies}")
     if signal_number == signal.SIGINT:
         raise KeyboardInterrupt
-    return 0
+    return 128 + signal_number
 
 
 async def _run(server: PolicyServer, host: str, port: int) -> int:

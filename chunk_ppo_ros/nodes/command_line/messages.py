@@ -50,7 +50,7 @@ def as_plain(value: Any, *, shown: int | None = SHOWN) -> Any:
         value: a message, or a value of one of its fields.
         shown: the number of elements of an array that are kept, or None for all. A text says how many there are.
     """
-    if hasattr(value, "get_fields_and_field_types"):
+    if _has_fields(value):
         return {name: as_plain(getattr(value, name), shown=shown) for name in value.get_fields_and_field_types()}
     if isinstance(value, (str, bool, int, float)):
         return value
@@ -79,15 +79,33 @@ def field_of(message: Any, path: str) -> Any:
     """
     value = message
     for part in path.split("."):
-        if part.isdigit() and isinstance(value, Sequence) and int(part) < len(value):
+        if _has_fields(value) and part in value.get_fields_and_field_types():
+            value = getattr(value, part)
+        elif _is_array(value) and part.isdecimal() and int(part) < len(value):
             value = value[int(part)]
-            continue
-        known = list(value.get_fields_and_field_types()) if hasattr(value, "get_fields_and_field_types") else []
-        if part not in known:
-            there = ", ".join(known) or "no fields"
-            raise UserError(f"--field must name a field of the message, got {path!r}: {part!r} is none of {there}")
-        value = getattr(value, part)
+        else:
+            raise UserError(
+                f"--field must name a field of the message, got {path!r}: instead of {part!r} there are {_parts(value)}"
+            )
     return value
+
+
+def _parts(value: Any) -> str:
+    """Returns what a value of a message consists of."""
+    if _has_fields(value):
+        return ", ".join(value.get_fields_and_field_types()) or "no fields"
+    if _is_array(value) and len(value):
+        return f"elements 0 to {len(value) - 1}"
+    return "no elements" if _is_array(value) else "no fields"
+
+
+def _has_fields(value: Any) -> bool:
+    return hasattr(value, "get_fields_and_field_types")
+
+
+def _is_array(value: Any) -> bool:
+    """Returns whether a value is an array. An array of a fixed size is one of numpy."""
+    return isinstance(value, (Sequence, np.ndarray)) and not isinstance(value, (str, bytes))
 
 
 def fill(message: Any, text: str) -> Any:
@@ -115,7 +133,7 @@ def _set(message: Any, values: Any, where: str) -> None:
         if name not in types:
             raise UserError(f"{path} must be one of the fields {', '.join(types) or '(there are none)'}")
         held = getattr(message, name)
-        if hasattr(held, "get_fields_and_field_types"):
+        if _has_fields(held):
             _set(held, value, path)
             continue
         try:

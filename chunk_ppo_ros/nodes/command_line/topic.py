@@ -23,7 +23,7 @@ MATCHING = 5.0
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
-    """Does what the first word says. Ctrl-C ends it with 0."""
+    """Does what the first word says."""
     parser = topic_parser()
     given = parser.parse_args(arguments)
     if given.action != "list" and not given.name:
@@ -32,10 +32,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
         parser.error("pub needs a type, and its fields in one text: std_msgs/msg/Float32 '{data: 1.0}', for example")
     actions = {"list": list_topics, "echo": echo, "hz": hz, "pub": pub}
     with open_view(given.domain_id) as view:
-        try:
-            return actions[given.action](view, given)
-        except KeyboardInterrupt:
-            return 0
+        return actions[given.action](view, given)
 
 
 def list_topics(view: GraphView, given: argparse.Namespace) -> int:
