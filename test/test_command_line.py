@@ -15,6 +15,7 @@ import pytest
 import rclpy
 from chunk_ppo_msgs.msg import ActionChunk, EpisodeState, TaskReward
 from chunk_ppo_msgs.srv import EndEpisode
+from diagnostic_msgs.msg import DiagnosticStatus
 from rclpy.node import Node
 from sensor_msgs.msg import Imu
 from std_msgs.msg import Float32
@@ -130,6 +131,8 @@ def test_a_service_is_called_with_or_without_its_type(referee: Referee) -> None:
         ),
         (["topic"], "topic: action must be given, got nothing"),
         (["topic", "echo"], "echo needs the name of a topic"),
+        (["topic", "list", "/episode_state"], "list takes no name, got /episode_state"),
+        (["topic", "echo", "/episode_state", "chunk_ppo_msgs/msg/EpisodeState"], "takes the name of a topic alone"),
         (["topic", "pub", "/human_feedback"], "pub needs a type, and its fields in one text"),
         (
             ["topic", "echo", "/human_feedback", "--once", "--timeout", "1"],
@@ -180,6 +183,30 @@ def test_messages_are_filled_from_yaml() -> None:
             fill(TaskReward(), wrong)
     with pytest.raises(UserError, match="instead of 'stam' there are stamp, frame_id"):
         field_of(reward, "header.stam")
+
+
+@pytest.mark.parametrize(
+    ("message", "text", "wrong"),
+    [
+        (EndEpisode.Request(), "{outcome: 257}", "outcome must be of type uint8, got 257"),
+        (EndEpisode.Request(), "{outcome: -1}", "outcome must be of type uint8, got -1"),
+        (TaskReward(), "{header: {stamp: {sec: 2147483648}}}", "header.stamp.sec must be of type int32"),
+        (Imu(), "{orientation_covariance: [1.0, 2.0]}", r"must be of type double\[9\], got \[1.0, 2.0\]"),
+        (DiagnosticStatus(), "{level: 256}", "level must be of type octet, got 256"),
+    ],
+)
+def test_numbers_and_arrays_that_a_message_cannot_hold_are_refused(message: object, text: str, wrong: str) -> None:
+    """The generated classes take them, and others hear another number: 257 would be 1, which is a success."""
+    with pytest.raises(UserError, match=wrong):
+        fill(message, text)
+
+
+def test_the_limits_of_types_are_taken() -> None:
+    assert fill(EndEpisode.Request(), "{outcome: 255}").outcome == 255
+    assert fill(TaskReward(), "{header: {stamp: {sec: -2147483648}}}").header.stamp.sec == -(2**31)
+    assert fill(DiagnosticStatus(), "{level: 2}").level == b"\x02"
+    filled = fill(Imu(), "{orientation_covariance: [0, 1, 2, 3, 4, 5, 6, 7, 8]}")
+    assert str(as_plain(filled)["orientation_covariance"][:2]) == "[0.0, 1.0]"
 
 
 def test_an_element_of_any_array_is_a_field() -> None:

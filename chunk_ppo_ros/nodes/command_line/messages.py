@@ -12,7 +12,8 @@ import yaml
 
 from chunk_ppo_ros.core.errors import UserError
 
-_ELEMENT = re.compile(r"sequence<(?P<kind>[^,]*)(, \d+)?>|(?P<sized>[^<]*)\[\d+\]")
+_ELEMENT = re.compile(r"sequence<(?P<kind>[^,]*)(, (?P<most>\d+))?>|(?P<sized>[^<]*)\[(?P<size>\d+)\]")
+_INTEGER = re.compile(r"(?P<unsigned>u?)int(?P<bits>8|16|32|64)")
 _PLAIN: Mapping[str, type] = {"float": float, "double": float, "string": str, "wstring": str, "boolean": bool}
 """The Python types of the types of fields; all others are integers."""
 SHOWN = 16
@@ -52,10 +53,10 @@ def as_plain(value: Any, *, shown: int | None = SHOWN) -> Any:
     """
     if _has_fields(value):
         return {name: as_plain(getattr(value, name), shown=shown) for name in value.get_fields_and_field_types()}
-    if isinstance(value, (str, bool, int, float)):
-        return value
     if isinstance(value, np.generic):  # an element of an array of a fixed size
         return value.item()
+    if isinstance(value, (str, bool, int, float)):
+        return value
     if isinstance(value, bytes) and len(value) == 1:
         return value[0]
     listed = list(value)
@@ -145,13 +146,16 @@ def _set(message: Any, values: Any, where: str) -> None:
 def _made(kind: str, value: Any, path: str) -> Any:
     """Returns the value of a field from YAML. Elements of arrays are made first.
 
+    The generated classes do not check their fields, so that a number out of its range would come as another one, and
+    an array that is too short would be filled with whatever is in memory.
+
     Raises:
-        TypeError: for a value of another type. A message itself would take it.
+        TypeError: for a value of another type.
+        ValueError: for a number beyond the range of its type, or an array of another length.
     """
     element = _ELEMENT.fullmatch(kind)
     if element is not None:
-        if isinstance(value, str) or not isinstance(value, Sequence):
-            raise TypeError(f"{value!r} is no list")
+        _check_length(element, value)
         return [_made(element["kind"] or element["sized"], each, f"{path}.{n}") for n, each in enumerate(value)]
     if "/" in kind:
         package, name = kind.split("/")
@@ -161,6 +165,27 @@ def _made(kind: str, value: Any, path: str) -> Any:
     plain = _PLAIN.get(kind.partition("<")[0], int)
     if plain is float and isinstance(value, int) and not isinstance(value, bool):
         return float(value)
-    if not isinstance(value, plain) or (plain is int and isinstance(value, bool)):
+    if plain is int and isinstance(value, int) and not isinstance(value, bool):
+        return _integer(kind, value)
+    if plain is int or not isinstance(value, plain):
         raise TypeError(f"{value!r} is no {plain.__name__}")
     return value
+
+
+def _check_length(element: re.Match[str], value: Any) -> None:
+    if isinstance(value, str) or not isinstance(value, Sequence):
+        raise TypeError(f"{value!r} is no list")
+    if element["size"] and len(value) != int(element["size"]):
+        raise ValueError(f"{len(value)} elements are not {element['size']}")
+    if element["most"] and len(value) > int(element["most"]):
+        raise ValueError(f"{len(value)} elements are more than {element['most']}")
+
+
+def _integer(kind: str, value: int) -> int | bytes:
+    """Returns an integer as the classes of messages have it, which is one byte for an octet."""
+    form = _INTEGER.fullmatch(kind)
+    bits = int(form["bits"]) if form else 8
+    low, high = (-(2 ** (bits - 1)), 2 ** (bits - 1) - 1) if form and not form["unsigned"] else (0, 2**bits - 1)
+    if not low <= value <= high:
+        raise ValueError(f"{value} is not within {low}..{high}")
+    return bytes([value]) if kind == "octet" else value

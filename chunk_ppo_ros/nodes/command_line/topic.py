@@ -13,6 +13,7 @@ from typing import Any
 from rclpy.duration import Duration
 from rclpy.executors import SingleThreadedExecutor
 
+from chunk_ppo_ros.config.flags import FlagParser
 from chunk_ppo_ros.core.errors import UserError
 from chunk_ppo_ros.nodes.command_line.flags import topic_parser
 from chunk_ppo_ros.nodes.command_line.graph_view import GraphView, absolute, open_view
@@ -30,9 +31,18 @@ def main(arguments: Sequence[str] | None = None) -> int:
         parser.error(f"{given.action} needs the name of a topic; see the examples of --help")
     if given.action == "pub" and len(given.message) not in (1, 2):
         parser.error("pub needs a type, and its fields in one text: std_msgs/msg/Float32 '{data: 1.0}', for example")
+    _check_alone(parser, given)
     actions = {"list": list_topics, "echo": echo, "hz": hz, "pub": pub}
     with open_view(given.domain_id) as view:
         return actions[given.action](view, given)
+
+
+def _check_alone(parser: FlagParser, given: argparse.Namespace) -> None:
+    """Refuses words behind those that are read, so that nobody takes them for being heeded."""
+    if given.action == "list" and given.name:
+        parser.error(f"list takes no name, got {given.name}; echo shows the messages of a topic")
+    if given.action in ("echo", "hz") and given.message:
+        parser.error(f"{given.action} takes the name of a topic alone, got {given.message[0]} too; leave it out")
 
 
 def list_topics(view: GraphView, given: argparse.Namespace) -> int:
