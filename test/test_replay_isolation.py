@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import errno
 import os
+import shutil
 from pathlib import Path
 
 import pytest
@@ -50,6 +52,25 @@ def test_a_replay_is_neither_on_the_network_nor_in_the_domain_of_a_robot(
     assert os.environ["ROS_STATIC_PEERS"] == ""
     assert domains and free not in domains
     assert "the recording lacks 2 accepted transitions" in capsys.readouterr().out
+
+
+def test_a_folder_is_removed_although_a_page_is_still_written_in_it(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    folder = tmp_path / "replay"
+    folder.mkdir()
+    remove_tree, removed = shutil.rmtree, []
+
+    def remove(path: Path) -> None:
+        removed.append(path)
+        if len(removed) == 1:
+            (folder / ".report.html").touch()
+            raise OSError(errno.ENOTEMPTY, os.strerror(errno.ENOTEMPTY), "replay")
+        remove_tree(path)
+
+    monkeypatch.setattr(shutil, "rmtree", remove)
+    command.remove(folder)
+    assert len(removed) == 2 and not folder.exists()
 
 
 def test_nothing_to_compare_is_not_equal() -> None:

@@ -9,7 +9,9 @@ from __future__ import annotations
 
 import contextlib
 import functools
+import shutil
 import tempfile
+import time
 from collections.abc import Iterator, Sequence
 from pathlib import Path
 
@@ -38,6 +40,8 @@ from chunk_ppo_ros.runtime.ros_domain import claim_domain
 
 PARAMETERS = "params.yaml"
 """The file with the settings of the recorded run, in the folder of the recording or the one above."""
+ATTEMPTS, PAUSE = 100, 0.1
+"""How often the folder of a replay is tried to be removed, and the time between two attempts, s."""
 
 
 def main(arguments: Sequence[str]) -> int:
@@ -58,8 +62,8 @@ def main(arguments: Sequence[str]) -> int:
     with _folder(given.output) as output:
         _replay(recorded, bags, settings_of_replay(config, output), patience=given.patience)
         results = _compare(recorded, bags, output, given.compare)
-    for result in results:
-        print(f"replay: {result}")
+        for result in results:
+            print(f"replay: {result}", flush=True)
     return 0 if all(result.is_equal for result in results) else 1
 
 
@@ -107,8 +111,28 @@ def _folder(output: str) -> Iterator[Path]:
             raise UserError(f"--output must name a folder that is not there yet, got {folder}; take another name")
         yield folder.absolute()
         return
-    with tempfile.TemporaryDirectory(prefix="chunk_ppo_replay_") as place:
-        yield Path(place) / "runs" / "replay"
+    place = Path(tempfile.mkdtemp(prefix="chunk_ppo_replay_"))
+    try:
+        yield place / "runs" / "replay"
+    finally:
+        remove(place)
+
+
+def remove(folder: Path) -> None:
+    """Removes a folder, in which the process that writes the page of the trainer's run may still make files.
+
+    That process outlives a trainer that was stopped before the run was complete. It ends when the folder is gone.
+
+    Raises:
+        OSError: where the folder cannot be removed.
+    """
+    for _ in range(ATTEMPTS):
+        with contextlib.suppress(OSError):
+            shutil.rmtree(folder)
+        if not folder.exists():
+            return
+        time.sleep(PAUSE)
+    shutil.rmtree(folder)
 
 
 def _replay(recorded: RecordedRun, bags: tuple[Path, ...], config: TrainConfig, *, patience: float) -> None:
