@@ -46,6 +46,30 @@ def curve(run: RunData) -> tuple[np.ndarray, np.ndarray]:
     return run.updates.curves.mean("reward/chunk_mean")
 
 
+def test_runs_of_the_same_seed_are_named(tmp_path: Path) -> None:
+    warning = "Some runs have the same seed, in group A. An interval over them is not one over seeds."
+    runs = [write_run(tmp_path, name, seed=seed) for name, seed in (("a", 1), ("b", 2), ("c", 2))]
+    page = tmp_path / "page.html"
+    for folders, is_there in ((runs, True), (runs[:2], False)):
+        assert main(["report", *map(str, folders), "--to", str(page)]) == 0
+        assert (warning in page.read_text()) == is_there
+
+
+def test_the_place_of_a_comparison_is_checked_first(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    runs = [str(write_run(tmp_path, name)) for name in "ab"]
+    assert main(["report", *runs, "--to", str(tmp_path)]) == 2
+    assert f"--to must be a file, got the folder {tmp_path}; add the name of the file" in capsys.readouterr().err
+
+
+def test_metrics_that_a_run_has_not_begun_are_told(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    """A run that is killed early, or whose folder was on a full disk, leaves an empty file or a part of a line."""
+    run = write_run(tmp_path, "a")
+    for content in ("", '{"kind": "run", "run'):
+        (run / "metrics.jsonl").write_text(content)
+        assert main(["report", str(run)]) == 2
+        assert "must have the record of a start, got no whole line; the run ended before" in capsys.readouterr().err
+
+
 def test_runs_that_differ_in_the_seed_only_are_a_group(tmp_path: Path) -> None:
     folders = [
         write_run(tmp_path, "a", seed=0),

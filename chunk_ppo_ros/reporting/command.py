@@ -8,6 +8,7 @@ from pathlib import Path
 from chunk_ppo_ros.config.commands.runs import report_parser
 from chunk_ppo_ros.core.errors import UserError
 from chunk_ppo_ros.core.files.deployed_run import EPISODES, RESULT_TEXT
+from chunk_ppo_ros.core.folders import check_file
 from chunk_ppo_ros.reporting.metrics_file import FILE_NAME
 from chunk_ppo_ros.reporting.page.comparison import COMPARISON_NAME, write_comparison
 from chunk_ppo_ros.reporting.page.page import PAGE_NAME
@@ -74,6 +75,7 @@ def _report(folder: Path) -> int:
 
 def _compare(folders: Sequence[Path], to: Path | None) -> int:
     path = folders[0].parent / COMPARISON_NAME if to is None else to
+    check_file(path, "--to")
     try:
         runs = [RunData.read(folder) for folder in folders]
         write_comparison(runs, path)

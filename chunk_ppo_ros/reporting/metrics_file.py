@@ -129,6 +129,7 @@ def read_records(run_dir: Path) -> list[Record]:
 
 
 _MAY_BE_START = re.compile(rb'"kind":\s*"run"')
+_ADVICE = "remove that line, or move the file away"
 _BLOCK = 2**16  # bytes
 
 
@@ -136,11 +137,9 @@ def _parsed(line: bytes, path: Path, number: int) -> Record:
     try:
         record = json.loads(line)
     except ValueError as error:
-        raise ValueError(f"{path}, line {number}, must be JSON: {error}; move the file away") from error
+        raise ValueError(f"{path}, line {number}, must be JSON: {error}; {_ADVICE}") from error
     if not isinstance(record, dict) or not isinstance(record.get("kind"), str):
-        raise ValueError(
-            f"{path}, line {number}, must be an object with its kind, got {str(record)[:60]}; move the file away"
-        )
+        raise ValueError(f"{path}, line {number}, must be an object with its kind, got {str(record)[:60]}; {_ADVICE}")
     return record
 
 

@@ -86,6 +86,7 @@ def _page(runs: Sequence[RunData], groups: Sequence[Group], folder: Path) -> Htm
         tag("h1", f"Comparison of {len(runs)} runs"),
         tag("p", told, class_="soft"),
         *([tag("p", warning, class_="warning")] if alone else []),
+        *_equal_seeds(groups),
         with_links(sections),
     ]
     return document(f"Comparison of {len(runs)} runs", joined(body), charts)
@@ -162,6 +163,16 @@ def _evaluated(group: Group) -> str:
             found.setdefault(decoding_text(decoding), []).append(success)
     texts = [_of_runs(decoding, values) for decoding, values in found.items()]
     return "; ".join(texts) or "none"
+
+
+def _equal_seeds(groups: Sequence[Group]) -> list[Html]:
+    """Returns a warning that names the groups in which runs have the same seed; none where all seeds differ."""
+    seeds = {group.name: [run.config["run"].get("seed") for run in group.runs] for group in groups}
+    named = [name for name, of in seeds.items() if len(set(of)) < len(of)]
+    if not named:
+        return []
+    text = f"Some runs have the same seed, in {', '.join(named)}. An interval over them is not one over seeds."
+    return [tag("p", text, class_="warning")]
 
 
 def _of_runs(decoding: str, values: Sequence[float]) -> str:

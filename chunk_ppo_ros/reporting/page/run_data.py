@@ -77,11 +77,16 @@ class RunData:
 
         Raises:
             FileNotFoundError: when there are no metrics.
-            ValueError: when the metrics cannot be read, do not begin with the record of a start, or a record lacks what
-                each of its kind has.
+            ValueError: when the metrics cannot be read, are empty, do not begin with the record of a start, or a record
+                lacks what each of its kind has.
         """
         folder = Path(folder)
         found = NewestRun.find(folder)
+        if not found.end:
+            raise ValueError(
+                f"{found.path} must have the record of a start, got no whole line; the run ended before it wrote one, "
+                "so start it again"
+            )
         survey = _Survey.of(found)
         if survey.starts is None:
             raise _no_start(found.path)
