@@ -98,6 +98,16 @@ def test_a_file_that_only_its_holder_can_read_is_held(tmp_path: Path, monkeypatc
     first.remove()
 
 
+def test_everybody_can_open_a_held_file_whatever_the_mask_of_its_holder(tmp_path: Path) -> None:
+    before = os.umask(0o077)
+    try:
+        lock = FileLock(tmp_path / "LOCK")
+    finally:
+        os.umask(before)
+    assert (tmp_path / "LOCK").stat().st_mode & 0o777 == 0o644
+    lock.remove()
+
+
 @pytest.mark.parametrize("number", [errno.ENOLCK, errno.EOPNOTSUPP, errno.EBADF])
 def test_a_file_system_without_locks_is_an_error(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, number: int) -> None:
     def refuse(*_: Any) -> None:

@@ -9,6 +9,7 @@ import contextlib
 import fcntl
 import os
 import socket
+import stat
 from pathlib import Path
 
 
@@ -67,6 +68,8 @@ class FileLock:
 def _hold(path: Path, access: int) -> int:
     """Returns the descriptor of a file that is open and held."""
     descriptor = os.open(path, access, 0o644)
+    with contextlib.suppress(OSError):  # Whoever cannot open the file cannot know that it is held. It may be another's.
+        os.fchmod(descriptor, stat.S_IMODE(os.fstat(descriptor).st_mode) | 0o444)
     try:
         fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
     except BlockingIOError as error:
