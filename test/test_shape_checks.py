@@ -18,7 +18,9 @@ import jax.numpy as jnp
 import jaxtyping
 import numpy as np
 import pytest
+from beartype.roar import BeartypeCallHintParamViolation
 
+from chunk_ppo_ros.core_jax.arrays import Params
 from chunk_ppo_ros.core_jax.value_distribution import ValueDistribution, ValueEstimate
 from chunk_ppo_ros.model import decoding
 from support import shape_checks
@@ -65,6 +67,18 @@ def test_a_pytree_with_arrays_that_do_not_belong_together_is_refused():
     ones, mask = jnp.ones((2, 3)), jnp.ones((2, 3), bool)
     with pytest.raises(jaxtyping.TypeCheckError, match="entropies"):
         decoding.TokenSamples(jnp.zeros((2, 3), jnp.int32), mask, ones, ones[:, :2])
+
+
+@pytest.mark.parametrize("leaf", ["text", 1.0, jax.ShapeDtypeStruct((2,), jnp.float32)], ids=str)
+def test_a_tree_with_a_leaf_that_is_no_array_is_refused(leaf):
+    @shape_checks.check
+    def names(tree: Params) -> list[str]:
+        return sorted(tree)
+
+    arrays = {"a": jnp.zeros(2), "b": {"c": np.zeros(3), "d": np.float32(1.0), "e": None}}
+    assert names(arrays) == ["a", "b"]
+    with pytest.raises(BeartypeCallHintParamViolation, match="tree"):
+        names(arrays | {"b": {"c": leaf}})
 
 
 def test_jax_may_rebuild_a_pytree_without_arrays():
