@@ -63,7 +63,10 @@ def test_the_whole_messages_of_a_part_become_a_bag(tmp_path: pathlib.Path, capsy
     assert read(part) == (list(range(30)), [LATCHED])
     assert sorted(path.name for path in part.iterdir()) == ["metadata.yaml", "part_0000.mcap"]
     assert main([str(tmp_path)]) == 0
-    assert capsys.readouterr().out == f"{tmp_path} has no part that was cut off\n"
+    assert capsys.readouterr().out == (
+        f"{tmp_path} has no part without metadata.yaml, as a recorder that is killed leaves it; where a damaged part "
+        "has this file, move the file away first\n"
+    )
 
 
 def test_a_part_may_be_named_alone_and_one_without_messages_is_removed(tmp_path: pathlib.Path) -> None:

@@ -168,7 +168,7 @@ class EpisodeDirector:
         records.running_when_robot_died += 1
         self._logger.warning(
             f"chunk {id.sequence_number} was running when robot_node or the simulator died, and makes no transition; "
-            f"{records.running_when_robot_died} such chunks in this run"
+            f"{count_of(records.running_when_robot_died, 'such chunk')} in this run"
         )
 
     def restore(self, progress: Progress) -> None:

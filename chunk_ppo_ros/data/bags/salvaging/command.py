@@ -9,6 +9,7 @@ from chunk_ppo_ros.config.commands.recordings import salvage_parser
 from chunk_ppo_ros.core.errors import EpisodesError, UserError
 from chunk_ppo_ros.data.bags.salvaging.recording_lock import RecordingLocked, locked
 from chunk_ppo_ros.data.bags.salvaging.salvage import cut_off_parts, salvage_part
+from chunk_ppo_ros.data.bags.storage.bag_folder import METADATA
 
 
 def main(arguments: Sequence[str]) -> int:
@@ -38,5 +39,8 @@ def _salvage(folder: pathlib.Path) -> int:
             print(f"{part} stays cut off: {error}")
             status = 1
     if not parts:
-        print(f"{folder} has no part that was cut off")
+        print(
+            f"{folder} has no part without {METADATA}, as a recorder that is killed leaves it; where a damaged part "
+            "has this file, move the file away first"
+        )
     return status
