@@ -235,6 +235,17 @@ def test_a_run_stays_below_its_folders(
     assert f"{command}: run.{name} must name a folder below run.{root}, got '{given}'" in line
 
 
+@pytest.mark.parametrize("flag", ["--exp_name", "--run_dir", "--prompt"])
+def test_a_text_that_no_file_can_hold_is_refused_at_once(
+    flag: str, tmp_path: Path, capsys: pytest.CaptureFixture[str], begins: None
+) -> None:
+    """A byte of the command line that is not UTF-8 would fail at the first checkpoint, minutes later."""
+    with pytest.raises(SystemExit) as exit_status:
+        main(["train", *places(tmp_path), flag, "caf\udce9"])
+    assert exit_status.value.code == 2
+    assert f"{flag[2:]} must be text in UTF-8, got 'caf\\udce9'" in capsys.readouterr().err.splitlines()[0]
+
+
 def test_an_output_file_is_no_folder(tmp_path: Path, capsys: pytest.CaptureFixture[str], begins: None) -> None:
     assert main(["train-classifier", str(tmp_path), "--output", str(tmp_path)]) == 2
     assert f"--output must be a file, got the folder {tmp_path}; add the name" in capsys.readouterr().err

@@ -60,11 +60,19 @@ def _check_field(cls: type, field: dataclasses.Field[Any], value: Any) -> None:
     wrong_bool = isinstance(value, bool) and expected is not bool
     if wrong_bool or not isinstance(value, (int, float) if expected is float else expected):
         raise ValueError(f"{field.name} must be of type {expected.__name__}, got {value!r}")
+    if not _is_unicode(value):
+        raise ValueError(f"{field.name} must be text in UTF-8, got {value!r}; write it with other characters")
     metadata = field.metadata
     if metadata.get("choices") and value not in metadata["choices"]:
         raise ValueError(f"{field.name} must be one of {', '.join(metadata['choices'])}, got {value!r}")
     if fault := range_fault(field, value):
         raise ValueError(f"{field.name} {fault}")
+
+
+def _is_unicode(value: Any) -> bool:
+    """Returns whether texts can be stored in UTF-8. Python reads a byte of the command line that cannot as a surrogate."""
+    texts = value if isinstance(value, tuple) else (value,)
+    return not any("\ud800" <= character <= "\udfff" for text in texts if isinstance(text, str) for character in text)
 
 
 def range_fault(field: dataclasses.Field[Any], value: Any) -> str:
