@@ -70,7 +70,7 @@ def _check_field(cls: type, field: dataclasses.Field[Any], value: Any) -> None:
 
 
 def _is_unicode(value: Any) -> bool:
-    """Returns whether texts can be stored in UTF-8. Python reads a byte of the command line that cannot as a surrogate."""
+    """Returns whether texts can be stored in UTF-8. Python reads other bytes of the command line as surrogates."""
     texts = value if isinstance(value, tuple) else (value,)
     return not any("\ud800" <= character <= "\udfff" for text in texts if isinstance(text, str) for character in text)
 
