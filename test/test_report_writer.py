@@ -17,6 +17,7 @@ from chunk_ppo_ros.__main__ import main
 from chunk_ppo_ros.config import PRESETS, RunConfig
 from chunk_ppo_ros.core.metrics import Metrics
 from chunk_ppo_ros.core.progress import Counters
+from chunk_ppo_ros.core.wording.counts import count_of
 from chunk_ppo_ros.reporting import report_writer
 from chunk_ppo_ros.reporting.metrics_log import MetricsLog
 from chunk_ppo_ros.reporting.report_process import LOG_NAME, rest
@@ -52,7 +53,7 @@ def wait_until(condition: Callable[[], bool], *, timeout: float = PATIENCE) -> N
 
 def trained_on(run_dir: Path, updates: int) -> bool:
     summary = run_dir / "summary.md"
-    return summary.is_file() and f"| trained on | {updates} updates," in summary.read_text()
+    return summary.is_file() and f"| trained on | {count_of(updates, 'update')}," in summary.read_text()
 
 
 def test_the_page_is_written_while_the_run_goes_on_and_at_its_end(run_dir: Path, log: MetricsLog) -> None:

@@ -108,7 +108,7 @@ def test_text_that_is_no_unicode_is_refused(tmp_path: Path) -> None:
         make_tokenizer().check_prompt("cup \udcff")
 
 
-@pytest.mark.parametrize("prompt", ["a" * 5000, "".join(map(chr, range(0x4E00, 0x4E96))), "cup \udcff"])
+@pytest.mark.parametrize("prompt", ["a" * 5000, "".join(map(chr, range(0x4E00, 0x4E96)))])
 def test_a_command_says_it_in_one_line(tmp_path: Path, prompt: str, capsys: pytest.CaptureFixture[str]) -> None:
     new = tmp_path / "new"
     places = ["--checkpoint_root", str(new / "c"), "--simulator", "kinematic"]

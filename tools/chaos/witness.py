@@ -13,6 +13,9 @@ from pathlib import Path
 from chaos.heard import Heard
 from chaos.supervised_graph import dies_with_this_process
 
+ENDING_TIMEOUT = 10.0
+"""The longest wait for the end of the listener, s. The trial is over then."""
+
 
 class Witness:
     """The process of the listener, and all messages that it has heard.
@@ -56,10 +59,14 @@ class Witness:
         return self.wait_for(lambda: self.newest[topic] > since, timeout)
 
     def close(self) -> None:
-        """Ends the listener."""
+        """Ends the listener, by force where it does not end, and reads what it has told to the end."""
         self._process.terminate()
-        self._process.wait(10.0)
-        self._thread.join(10.0)
+        try:
+            self._process.wait(ENDING_TIMEOUT)
+        except subprocess.TimeoutExpired:
+            self._process.kill()
+            self._process.wait()
+        self._thread.join()
         if self._process.stdout is not None:
             self._process.stdout.close()
 
