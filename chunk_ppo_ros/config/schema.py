@@ -16,6 +16,7 @@ from typing import Any, TypeVar
 
 from chunk_ppo_ros.config.renamed import RENAMED
 from chunk_ppo_ros.core.suggestions import nearest
+from chunk_ppo_ros.core.wording.unicode import first_surrogate
 
 ConfigT = TypeVar("ConfigT")
 
@@ -70,9 +71,9 @@ def _check_field(cls: type, field: dataclasses.Field[Any], value: Any) -> None:
 
 
 def _is_unicode(value: Any) -> bool:
-    """Returns whether texts can be stored in UTF-8. Python reads other bytes of the command line as surrogates."""
+    """Returns whether UTF-8 can hold the texts of a value."""
     texts = value if isinstance(value, tuple) else (value,)
-    return not any("\ud800" <= character <= "\udfff" for text in texts if isinstance(text, str) for character in text)
+    return all(first_surrogate(text) is None for text in texts if isinstance(text, str))
 
 
 def range_fault(field: dataclasses.Field[Any], value: Any) -> str:

@@ -16,7 +16,7 @@ from chunk_ppo_ros.agent.stored_run.run_folders import STORES, RunFolders
 from chunk_ppo_ros.core.consumption.chunk_ranges import ChunkKey
 from chunk_ppo_ros.core.errors import CheckpointError, UserError
 from chunk_ppo_ros.core.files.durable_folders import make_folder, sync_folder
-from chunk_ppo_ros.core.wording.counts import clause, count_of
+from chunk_ppo_ros.core.wording.counts import clause
 from chunk_ppo_ros.data.bags.bag_writer import load_types
 from chunk_ppo_ros.data.rollout_journal import NAME, RolloutJournal
 from chunk_ppo_ros.data.store import DamagedRecord
@@ -106,7 +106,7 @@ def roll_back(run: RunFolders, step: str, *, leave_out: bool) -> list[str]:
         )
     target, later = folders[names.index(step)], folders[names.index(step) + 1 :]
     checkpoint = check_whole(target)
-    moved = f"{count_of(len(later), 'checkpoint')} after {step} {'is' if len(later) == 1 else 'are'} moved to"
+    moved = clause(len(later), "checkpoint", f"after {step} is moved to", f"after {step} are moved to")
     lines = [f"{moved} {run.checkpoint_folder / UNDONE}"]
     if not (run.folder / STORES / NAME).is_dir():  # The command train stores no transitions.
         _undo(later, run)
@@ -119,8 +119,8 @@ def roll_back(run: RunFolders, step: str, *, leave_out: bool) -> list[str]:
     left = clause(waiting, "stored transition", "waits", "wait")
     lines.append(f"{left} for an update; the run goes on from {step} when it is resumed")
     if gone:
-        which = "of the undone updates " + ("is" if gone == 1 else "are")
-        lines.append(f"{count_of(gone, 'transition')} {which} not stored any more (run.max_disk)")
+        undone = clause(gone, "transition", "of the undone updates is", "of the undone updates are")
+        lines.append(f"{undone} not stored any more (run.max_disk)")
     return lines
 
 

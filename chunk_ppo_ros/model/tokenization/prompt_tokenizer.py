@@ -18,6 +18,7 @@ import sentencepiece
 from jaxtyping import Bool, Int32, Int64, Real
 
 from chunk_ppo_ros.core.prompts.quotation import quoted
+from chunk_ppo_ros.core.wording.unicode import first_surrogate
 
 PALIGEMMA_SHA256 = "8986bb4f423f07f8c7f70d0dbe3526fb2316056c17bae71b1ea975e77a168fc6"
 """The hash of `paligemma_tokenizer.model`, the sentencepiece model of PaliGemma's and all pi policies' training."""
@@ -241,9 +242,6 @@ def _check_prompts(prompts: Sequence[str], *, num_symbols: int, vocab_size: int)
 
 
 def _check_unicode(text: str) -> None:
-    try:
-        text.encode()
-    except UnicodeEncodeError as error:
-        raise ValueError(
-            f"text must be Unicode, got {quoted(text)}, whose character {error.start} is none; write it in UTF-8"
-        ) from error
+    at = first_surrogate(text)
+    if at is not None:
+        raise ValueError(f"text must be Unicode, got {quoted(text)}, whose character {at} is none; write it in UTF-8")
